@@ -1,0 +1,1 @@
+"""The open gateway between Telegram voice calls and telephone exchanges."""

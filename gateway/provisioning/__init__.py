@@ -1,0 +1,1 @@
+"""Lines as Asterisk configuration: rendered, written, read back, or undone."""

@@ -1,0 +1,1 @@
+"""The SIP side: everything that speaks to Asterisk about calls."""

@@ -1,0 +1,1 @@
+"""The Telegram side: session accounts and their private calls."""
