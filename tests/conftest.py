@@ -1,0 +1,1 @@
+"""What all tests share. Their private network is entered earlier still, by `-p gateway.sandbox.pytest_plugin`."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.sandbox.network import ADDRESS, MARK, enter_private_network
+
+ENTER = "import gateway.sandbox.network as n, os; print(n.enter_private_network(), os.readlink('/proc/self/ns/net'))"
+
+
+def test_the_tests_live_in_it() -> None:
+    with socket.create_server((ADDRESS, 0)) as server, socket.create_connection(server.getsockname()):
+        pass
+
+
+def test_nothing_gets_out() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, pytest.raises(OSError, match="unreachable"):
+        probe.connect(("192.0.2.1", 9))
+
+
+def test_entering_twice_changes_nothing() -> None:
+    before = os.readlink("/proc/self/ns/net")
+    assert enter_private_network() == ADDRESS
+    assert os.readlink("/proc/self/ns/net") == before
+
+
+def test_a_child_stays_in_its_parents_network() -> None:
+    child = subprocess.run([sys.executable, "-c", ENTER], capture_output=True, text=True, check=True, timeout=20)
+    assert child.stdout.split() == [ADDRESS, os.readlink("/proc/self/ns/net")]
+
+
+def test_threads_started_before_are_refused_with_a_sentence() -> None:
+    script = f"import threading; threading.Thread(target=input, daemon=True).start(); {ENTER}"
+    child = subprocess.run(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        env={name: value for name, value in os.environ.items() if name != MARK},
+    )
+    assert "before any thread is started" in child.stderr
+
+
+def test_another_user_than_root_keeps_his_id(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o777)
+    made = tmp_path / "made"
+    child = subprocess.run(
+        [sys.executable, "-c", f"{ENTER}; open({str(made)!r}, 'w').close(); print(os.getuid())"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        env={name: value for name, value in os.environ.items() if name != MARK},
+        user=65534,
+        group=65534,
+        extra_groups=[],
+    )
+    if "the kernel refuses" in child.stderr:
+        pytest.skip(child.stderr.splitlines()[-1])
+    assert child.stdout.split()[-1] == "65534", child.stderr
+    assert made.stat().st_uid == 65534
