@@ -16,11 +16,18 @@ Alerting = Callable[[], Awaitable[None]]
 class Media(Protocol):
     """The audio of one call, on some worker. Audio flows as soon as both halves are open."""
 
-    call_id: str
-    format: AudioFormat | None
+    @property
+    def call_id(self) -> str: ...
+
+    @property
+    def format(self) -> AudioFormat | None: ...
 
     def choose(self, audio_format: AudioFormat) -> None:
-        """Say the PBX leg's codec, once, as soon as it is known. `open_rtp` and `connect` wait for it."""
+        """Say the PBX leg's codec, as soon as it is known. `open_rtp` and `connect` wait for it.
+
+        Raises:
+            CallError: ANSWERED_ELSEWHERE, if another leg of a fork has chosen already.
+        """
 
     async def open_rtp(self) -> RtpAddress:
         """Open the worker's RTP socket; answers where Asterisk shall send. Raises `CallError`."""
@@ -51,7 +58,9 @@ class Leg(Protocol):
     from the moment that `dial` or `answer` returns, and not before.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The endpoint of its line, or the id of its session account."""
 
     async def ring(self) -> None:
         """Let the peer of a near leg hear ringback. May be cancelled half-way."""
