@@ -1,8 +1,8 @@
 #!/bin/sh
-# Obtain Asterisk, or one system library, into a folder of our own: no root, no change to the host.
+# Obtain Asterisk, or one system package, into a folder of our own: no root, no change to the host.
 #
 #   asterisk/install.sh [PREFIX]                     Asterisk, with the modules that etc/modules.conf names
-#   asterisk/install.sh --library PACKAGE [PREFIX]   the shared libraries of one package, into PREFIX/library
+#   asterisk/install.sh --package PACKAGE [PREFIX]   the files of one package of the host's own release, into PREFIX
 #
 # PREFIX is .asterisk beside this folder unless given. A second run with nothing to do returns at once.
 # Packages come from the archive that the host's own apt uses, their signatures checked with the host's keyring, by an
@@ -19,10 +19,10 @@ warn() { printf 'asterisk: warning: %s\n' "$*" >&2; }
 die() { printf 'asterisk: %s\n' "$*" >&2; exit 1; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-library=
-if [ "${1-}" = --library ]; then
-    library=${2-}
-    [ -n "$library" ] || die "--library wants the name of a package, such as libopus0."
+package=
+if [ "${1-}" = --package ]; then
+    package=${2-}
+    [ -n "$package" ] || die "--package wants the name of a package, such as libopus0."
     shift 2
 fi
 prefix=${1:-$here/../.asterisk}
@@ -56,7 +56,7 @@ need_apt() {
 
 stamp_of_now() { cat "$0" "$modules_conf" /etc/os-release | cksum; }
 
-if [ -z "$library" ]; then
+if [ -z "$package" ]; then
     stamp=$prefix/.stamp
     if [ -x "$prefix/usr/sbin/asterisk" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$(stamp_of_now)" ]; then
         say "already in $prefix."
@@ -67,8 +67,8 @@ if [ -z "$library" ]; then
         say "the host's own Asterisk $version is used."
         exit 0
     fi
-elif ls "$prefix/library/.$library" >/dev/null 2>&1; then
-    say "$library is already in $prefix/library."
+elif [ -e "$prefix/.$package" ]; then
+    say "$package is already in $prefix."
     exit 0
 fi
 need_apt
@@ -79,12 +79,12 @@ if ! flock -n 9; then
     say "another run is under way; waiting for it."
     flock 9
     exec 9>&-
-    [ -z "$library" ] || set -- --library "$library"
+    [ -z "$package" ] || set -- --package "$package"
     exec "$0" "$@" "$prefix"
 fi
 
 free_mb=$(df -Pm "$prefix" | awk 'NR == 2 { print $4 }')
-[ -n "$library" ] || [ "$free_mb" -ge 600 ] ||
+[ -n "$package" ] || [ "$free_mb" -ge 600 ] ||
     die "$prefix has $free_mb MB free, and 600 MB are needed while unpacking; make room, or choose another folder."
 
 rm -rf "$work"
@@ -186,25 +186,22 @@ unpack() { # PATTERN...: those paths of every downloaded package, over each othe
     # Old packages have /lib, newer ones /usr/lib: one tree for both.
     mkdir -p "$work/root/usr/lib" "$work/root/usr/sbin" "$work/root/usr/bin"
     ln -s usr/lib "$work/root/lib"
-    for package in "$work"/cache/archives/*.deb; do
-        dpkg-deb --fsys-tarfile "$package" |
+    for deb in "$work"/cache/archives/*.deb; do
+        dpkg-deb --fsys-tarfile "$deb" |
             tar -x -C "$work/root" --keep-directory-symlink --no-same-owner --wildcards "$@" 2>>"$work/log" || true
     done
     ! grep -qi 'no space left' "$work/log" || die "the disk of $prefix is full; make room and run this again."
 }
 
-# --- one library ---------------------------------------------------------------------------------------------------
+# --- one package ---------------------------------------------------------------------------------------------------
 
-# From the host's own suite, because the host's programs load it, on the host's C library.
-if [ -n "$library" ]; then
+# From the host's own release, because the host's programs use it, on the host's C library.
+if [ -n "$package" ]; then
     fetch_lists "$codename"
-    (cd "$work/cache/archives" && our_apt download "$library")
-    unpack './usr/lib/*.so*' './lib/*.so*'
-    mkdir -p "$prefix/library"
-    find "$work/root/usr/lib" -name '*.so*' -exec cp -a {} "$prefix/library/" \;
-    ls "$prefix"/library/*.so* >/dev/null 2>&1 || die "the package $library holds no shared library."
-    : >"$prefix/library/.$library"
-    say "$library is in $prefix/library."
+    (cd "$work/cache/archives" && our_apt download "$package")
+    dpkg-deb -x "$work"/cache/archives/*.deb "$prefix"
+    : >"$prefix/.$package"
+    say "$package is in $prefix."
     exit 0
 fi
 
