@@ -37,7 +37,7 @@ bench: setup
 # Locks hold for every Python and platform that pyproject.toml admits.
 compile := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header
 lock: setup
-	$(bin)/pip install --quiet uv
+	$(bin)/python -m pip install --quiet uv
 	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(bin)/$(compile) $(ARGS) --output-file requirements-build.lock -
 	$(bin)/$(compile) $(ARGS) --output-file requirements.lock pyproject.toml

@@ -24,10 +24,8 @@ exec 9<.
 if command -v flock >/dev/null; then flock 9; fi
 
 venv_fits() { # is .venv of this Python, and of this place?
-    case $(.venv/bin/pip --version 2>/dev/null) in
-    *" $here/.venv/"*"(python $version)") ;;
-    *) return 1 ;;
-    esac
+    [ "$(.venv/bin/python -c 'import pip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ] &&
+        grep -qF "$here/.venv" .venv/bin/activate
 }
 
 make_venv() {
@@ -40,13 +38,17 @@ make_venv() {
     # Debian and Ubuntu keep pip apart from Python: their own package of it is unpacked here.
     "$python" -m venv --without-pip .venv
     asterisk/install.sh --package python3-pip-whl .venv/debian
-    for wheel in .venv/debian/usr/share/python-wheels/pip-*.whl; do
-        .venv/bin/python "$wheel/pip" --quiet install --no-index "$wheel"
-    done
+    packages=.venv/lib/python$version/site-packages
+    "$python" -m zipfile -e .venv/debian/usr/share/python-wheels/pip-*.whl "$packages"
+    # That pip trusts the host's certificates alone; on a host that has none, those that it brings along.
+    if [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then
+        certifi=$here/$packages/pip/_vendor/certifi
+        sed -i "s|^DEBIAN_CA_CERTS_PATH = .*|DEBIAN_CA_CERTS_PATH = '$certifi/cacert.pem'|" "$certifi/core.py"
+    fi
 }
 
 install() { # pip's arguments
-    .venv/bin/pip --quiet --disable-pip-version-check --no-input install --no-deps "$@" ||
+    .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-deps "$@" ||
         die "pip could not install the packages (its reason stands above); check the network, or pip's own settings, and run this again."
 }
 
