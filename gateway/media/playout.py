@@ -1,0 +1,274 @@
+"""The order and the time of audio, both ways, as pure cores: packets and the time go in, PCM comes out.
+
+Nothing is buffered here: what arrives is passed on at once, and the far end's own buffer is the buffer. Times are
+seconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gateway.media.codec import Codec, Concealer, Pcm
+from gateway.media.model import AudioFormat, DirectionCounters
+from gateway.media.rtp import (
+    CLOCK_HZ,
+    SEQUENCE_MODULUS,
+    TIMESTAMP_MODULUS,
+    RtpPacket,
+    sequence_distance,
+    timestamp_distance,
+)
+
+#: Silence is sent this long after the audio ended. Measured: 20 to 40 ms leave the far end's delay alone; with 100 ms
+#: it rises by 45 to 100 ms for the rest of the call, without any the first word comes late.
+GRACE_S: Final = 0.040
+#: So far ahead of the time, audio is thrown away at once.
+AHEAD_S: Final = 0.100
+#: A lead that no packet of a second came without is a backlog, and not jitter.
+BACKLOG_S: Final = 0.030
+BACKLOG_WINDOW_S: Final = 1.0
+#: What one packet loses while there is a backlog.
+DROP_MS: Final = 10
+#: A jump this wide is a new stream (a re-INVITE, a restarted peer), not loss.
+RESYNC_PACKETS: Final = 100
+#: A longer hole is not worth making audio up for.
+CONCEAL_MS: Final = 200
+
+_TICKS_PER_MS: Final = CLOCK_HZ // 1000
+
+
+class Pace:
+    """Holds audio that is passed on to its real time: says when it is too early, and when silence is due.
+
+    `until` is the time up to which there is audio, if the far end began to play each piece as soon as it came.
+    """
+
+    def __init__(self, step_s: float, now: float) -> None:
+        self._step_s = step_s
+        self._until = now
+        self._silent = False
+        self._least_lead = AHEAD_S
+        self._window_ends = now + BACKLOG_WINDOW_S
+        self._backlog_s = 0.0
+
+    @property
+    def due(self) -> float:
+        """When silence will be due, if nothing comes before."""
+        return self._until if self._silent else self._until + GRACE_S
+
+    def early(self, now: float) -> bool:
+        """Whether what comes now comes while too much is waiting already, so that some of it shall be dropped."""
+        lead = self._until - now
+        self._least_lead = min(self._least_lead, lead)
+        if now >= self._window_ends:
+            self._backlog_s = self._least_lead if self._least_lead > BACKLOG_S else 0.0
+            self._least_lead = lead
+            self._window_ends = now + BACKLOG_WINDOW_S
+        return lead > AHEAD_S or self._backlog_s > 0.0
+
+    def passed(self, seconds: float, now: float, dropped_s: float = 0.0) -> None:
+        """So much audio was passed on, and so much of it dropped."""
+        self._silent = False
+        self._backlog_s = max(0.0, self._backlog_s - dropped_s)
+        self._until = max(self._until, now) + seconds
+
+    def silence(self, now: float) -> int:
+        """How many steps of silence are due; they count as passed on."""
+        due = self.due
+        if now < due:
+            return 0
+        # After a stall of our own, the silence that nobody heard is not made up for.
+        due = max(due, now - AHEAD_S)
+        steps = int((now - due) / self._step_s) + 1
+        self._silent = True
+        self._until = due + steps * self._step_s
+        return steps
+
+
+class Playout:
+    """RTP from Asterisk becomes PCM for the engine.
+
+    A packet that comes ahead of its turn waits for one more packet, in case the missing one is only late.
+    """
+
+    def __init__(self, audio_format: AudioFormat, codec: Codec, counters: DirectionCounters, now: float) -> None:
+        self._payload_type = audio_format.payload_type
+        self._samples_per_ms = audio_format.rate_hz // 1000
+        self._codec = codec
+        self._concealer = Concealer(audio_format.rate_hz)
+        self._counters = counters
+        self._pace = Pace(DROP_MS / 1000, now)
+        self._silence = bytes(2 * DROP_MS * self._samples_per_ms)
+        self._filled_ms = 0  # since the audio ended
+        self._rest = b""  # what is no whole 10 ms yet
+        self._ssrc: int | None = None
+        self._sequence = 0  # of the next packet in turn
+        self._timestamp = 0
+        self._seen = 0  # bit n: the packet n before the next in turn came
+        self._restart: int | None = None
+        self._held: tuple[RtpPacket, bytes] | None = None
+
+    @property
+    def due(self) -> float:
+        """When `tick` has something to do, if nothing arrives before."""
+        return self._pace.due
+
+    def arrive(self, packet: RtpPacket, now: float) -> bytes:
+        """Take a packet; answer the PCM to pass on now, a whole number of 10 ms, often one packet's, perhaps none."""
+        self._counters.packets += 1
+        if packet.ssrc != self._ssrc:
+            played = self._release_held(now) if self._ssrc is not None else b""
+            self._start(packet)
+            return played + self._play(packet, now)
+        ahead = sequence_distance(packet.sequence, self._sequence)
+        if abs(ahead) >= RESYNC_PACKETS:
+            return self._restarted(packet, now)
+        self._restart = None
+        if ahead < 0:
+            self._note_late(-ahead)
+            return b""
+        if self._held is None:
+            if ahead == 0:
+                return self._play(packet, now)
+            # The datagram's buffer will be written over.
+            self._held = (packet, bytes(packet.payload))
+            return b""
+        return self._settle(packet, now)
+
+    def tick(self, now: float) -> bytes:
+        """Answer what is due although nothing arrived: the packet that waits in vain, or silence."""
+        if now < self._pace.due:
+            return b""
+        if self._held is not None:
+            return self._release_held(now)
+        steps = self._pace.silence(now)
+        self._filled_ms += steps * DROP_MS
+        self._counters.filled_ms += steps * DROP_MS
+        return self._silence * steps
+
+    def _start(self, packet: RtpPacket) -> None:
+        self._ssrc = packet.ssrc
+        self._sequence = packet.sequence
+        self._timestamp = packet.timestamp
+        self._seen = 0
+        self._restart = None
+        self._held = None
+
+    def _restarted(self, packet: RtpPacket, now: float) -> bytes:
+        """One packet from elsewhere may be a stray; two in a row are a new beginning (RFC 3550 A.1)."""
+        if packet.sequence != self._restart:
+            self._restart = (packet.sequence + 1) % SEQUENCE_MODULUS
+            return b""
+        played = self._release_held(now)
+        self._start(packet)
+        return played + self._play(packet, now)
+
+    def _settle(self, packet: RtpPacket, now: float) -> bytes:
+        """A second packet came while one was waiting: play both in their order."""
+        assert self._held is not None
+        held, payload = self._held
+        between = sequence_distance(packet.sequence, held.sequence)
+        if between == 0:
+            return b""
+        self._held = None
+        held = held._replace(payload=memoryview(payload))
+        if between < 0:
+            return self._play(packet, now) + self._play(held, now)
+        played = self._play(held, now)
+        if between == 1:
+            return played + self._play(packet, now)
+        self._held = (packet, bytes(packet.payload))
+        return played
+
+    def _release_held(self, now: float) -> bytes:
+        if self._held is None:
+            return b""
+        held, payload = self._held
+        self._held = None
+        return self._play(held._replace(payload=memoryview(payload)), now)
+
+    def _play(self, packet: RtpPacket, now: float) -> bytes:
+        lost = sequence_distance(packet.sequence, self._sequence)
+        hole_ms = timestamp_distance(packet.timestamp, self._timestamp) // _TICKS_PER_MS if lost else 0
+        self._sequence = (packet.sequence + 1) % SEQUENCE_MODULUS
+        self._seen = (self._seen << lost + 1 | 1) & (1 << RESYNC_PACKETS) - 1
+        if packet.payload_type != self._payload_type:  # comfort noise, or digits: no audio of ours, yet in its turn
+            self._counters.lost += lost
+            return b""
+        self._timestamp = (packet.timestamp + len(packet.payload)) % TIMESTAMP_MODULUS
+        self._counters.lost += lost
+        decoded = self._codec.decode(packet.payload)
+        missing_ms = hole_ms - self._filled_ms  # silence may have been there first
+        self._filled_ms = 0
+        if missing_ms > 0 and hole_ms <= CONCEAL_MS:
+            self._counters.concealed_ms += missing_ms
+            made = self._concealer.conceal(missing_ms * self._samples_per_ms)
+            return self._pass_on(np.concatenate((made, self._concealer.heard(decoded))), now)
+        return self._pass_on(self._concealer.heard(decoded), now)
+
+    def _note_late(self, behind: int) -> None:
+        bit = 1 << behind - 1
+        if not self._seen & bit:  # else a duplicate
+            self._seen |= bit
+            self._counters.late += 1
+            self._counters.lost = max(0, self._counters.lost - 1)
+
+    def _pass_on(self, pcm: Pcm, now: float) -> bytes:
+        dropped_ms = 0
+        if self._pace.early(now):
+            shortened = drop(pcm, DROP_MS * self._samples_per_ms)
+            dropped_ms = (pcm.size - shortened.size) // self._samples_per_ms
+            self._counters.dropped_ms += dropped_ms
+            pcm = shortened
+        self._pace.passed(pcm.size / self._samples_per_ms / 1000, now, dropped_ms / 1000)
+        played = self._rest + pcm.tobytes() if self._rest else pcm.tobytes()
+        whole = len(played) - len(played) % len(self._silence)
+        if whole == len(played):
+            self._rest = b""
+            return played
+        self._rest = played[whole:]
+        return played[:whole]
+
+
+def drop(pcm: Pcm, samples: int) -> Pcm:
+    """Shorten audio by `samples`, without a click: its beginning fades into what comes so much later."""
+    kept = pcm.size - samples
+    if kept <= 0:
+        return pcm[:0]
+    overlap = min(kept, samples)
+    rise = np.linspace(0.0, 1.0, overlap, dtype=np.float32)
+    shortened = pcm[samples:].copy()
+    shortened[:overlap] = (pcm[:overlap] * (1 - rise) + shortened[:overlap] * rise).astype(np.int16)
+    return shortened
+
+
+class Cadence:
+    """PCM from the engine becomes RTP to Asterisk: passed on at the engine's own pace, silence where it gives none."""
+
+    def __init__(self, frame_ms: int, counters: DirectionCounters, now: float) -> None:
+        self._frame_ms = frame_ms
+        self._counters = counters
+        self._pace = Pace(frame_ms / 1000, now)
+
+    @property
+    def due(self) -> float:
+        return self._pace.due
+
+    def arrive(self, now: float) -> bool:
+        """Whether the frame that came now shall be sent."""
+        self._counters.packets += 1
+        frame_s = self._frame_ms / 1000
+        if self._pace.early(now):
+            self._counters.dropped_ms += self._frame_ms
+            self._pace.passed(0.0, now, frame_s)
+            return False
+        self._pace.passed(frame_s, now)
+        return True
+
+    def tick(self, now: float) -> int:
+        """How many silent frames shall be sent now."""
+        frames = self._pace.silence(now)
+        self._counters.filled_ms += frames * self._frame_ms
+        return frames

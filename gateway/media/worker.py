@@ -1,0 +1,341 @@
+"""The media worker process: RTP on one side, the Telegram engine on the other. `python -m gateway.media.worker`.
+
+Its standard input is one end of a socket pair, over which the node commands it. It exits as soon as the node's end
+closes. It writes no log: what is worth telling goes to the node, which knows the call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+import numpy as np
+
+from gateway.errors import CallError, Ending, GatewayError, HangupCause
+from gateway.media import rtp, wire
+from gateway.media.codec import codec_for
+from gateway.media.engine import FRAME_MS, Engine, EngineCall, EngineLoop, open_engine
+from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
+from gateway.media.playout import Cadence, Playout
+
+#: More than an Ethernet frame: no datagram of ours is cut short unseen.
+DATAGRAM_BYTES: Final = 2048
+#: How long a closed call's port is kept and emptied, so that no new call inherits its audio.
+DRAIN_S: Final = 1.0
+#: Audio in a late process is late for everyone on it.
+NICENESS: Final = -11
+
+Tell = Callable[[wire.Message], None]
+
+
+class WorkerCall:
+    """One call: a UDP socket, an engine's call, and the two cores between them."""
+
+    def __init__(
+        self, call_id: str, audio_format: AudioFormat, engine: Engine, first_audio_s: float, tell: Tell
+    ) -> None:
+        self._id = call_id
+        self._format = audio_format
+        self._engine = engine
+        self._first_audio_s = first_audio_s
+        self._tell = tell
+        self._loop = asyncio.get_running_loop()
+        self._codec = codec_for(audio_format)
+        self._report = MediaReport(engine=engine.name)
+        self._socket: socket.socket | None = None
+        self._buffer = memoryview(bytearray(DATAGRAM_BYTES))
+        self._asterisk: tuple[str, int] | None = None
+        self._announced = False
+        self._writer = rtp.RtpWriter(
+            audio_format.payload_type, random.getrandbits(32), random.getrandbits(16), random.getrandbits(32)
+        )
+        self._silence = np.zeros(audio_format.rate_hz * FRAME_MS // 1000, np.int16)
+        self._half: EngineCall | None = None
+        self._playout: Playout | None = None
+        self._cadence: Cadence | None = None
+        self._timers: list[asyncio.TimerHandle | None] = [None, None, None]
+        self._closed = False
+
+    # The RTP half.
+
+    def open_rtp(self, bound: socket.socket) -> None:
+        self._socket = bound
+        self._loop.add_reader(bound, self._on_datagram)
+
+    def aim(self, asterisk: RtpAddress) -> None:
+        self._asterisk = (asterisk.host, asterisk.port)
+        self._announced = True
+        self._begin_if_ready()
+
+    def _on_datagram(self) -> None:
+        assert self._socket is not None
+        try:
+            size, source = self._socket.recvfrom_into(self._buffer)
+        except OSError:  # an ICMP answer to what we sent, or nothing there after all
+            return
+        if source != self._asterisk and (self._announced or self._asterisk is not None):
+            return
+        packet = rtp.parse(self._buffer[:size])
+        if packet is None:
+            return
+        if self._asterisk is None:
+            self._asterisk = source
+            self._begin_if_ready()
+        if self._playout is None or self._half is None:
+            return
+        if pcm := self._playout.arrive(packet, time.monotonic()):
+            self._half.feed(pcm)
+
+    def _send(self, pcm: Any) -> None:
+        assert self._socket is not None
+        assert self._asterisk is not None
+        # A full buffer or an unreachable port: a late packet helps nobody.
+        with contextlib.suppress(OSError):
+            self._socket.sendto(self._writer.write(self._codec.encode(pcm)), self._asterisk)
+
+    # The Telegram half.
+
+    async def connect(self, setup: EngineSetup) -> None:
+        self._half = half = self._engine.call(self._format.rate_hz, setup, self)
+        await half.connect()
+        if not self._closed:
+            now = time.monotonic()
+            self._playout = Playout(self._format, self._codec, self._report.to_telegram, now)
+            self._tick_playout()
+            self._begin_if_ready()
+
+    def hear_signal(self, blob: bytes) -> None:
+        if self._half is not None:
+            self._half.hear_signal(blob)
+
+    def on_signal(self, blob: bytes) -> None:
+        if not self._closed:
+            self._tell({"event": "signal", "call": self._id, "blob": wire.pack_bytes(blob)})
+
+    def on_audio(self, pcm: bytes) -> None:
+        if self._cadence is not None and self._cadence.arrive(time.monotonic()):
+            self._send(np.frombuffer(pcm, np.int16))
+
+    def on_lost(self, why: str) -> None:
+        self._lose(why)
+
+    # Both.
+
+    def _begin_if_ready(self) -> None:
+        """Audio flows both ways from the moment that both halves are open."""
+        if self._cadence is None and self._playout is not None and self._asterisk is not None and self._socket:
+            self._cadence = Cadence(FRAME_MS, self._report.to_sip, time.monotonic())
+            self._tick_cadence()
+            self._timers[2] = self._loop.call_later(self._first_audio_s, self._watch)
+
+    def _tick_playout(self) -> None:
+        if self._playout is None or self._half is None or self._closed:
+            return
+        if pcm := self._playout.tick(time.monotonic()):
+            self._half.feed(pcm)
+        self._timers[0] = self._loop.call_at(self._playout.due, self._tick_playout)
+
+    def _tick_cadence(self) -> None:
+        if self._cadence is None or self._closed:
+            return
+        for _ in range(self._cadence.tick(time.monotonic())):
+            self._send(self._silence)
+        self._timers[1] = self._loop.call_at(self._cadence.due, self._tick_cadence)
+
+    def _watch(self) -> None:
+        if not self._report.to_telegram.packets:
+            self._lose(f"no audio came from Asterisk within {self._first_audio_s:g} s")
+
+    def _lose(self, why: str) -> None:
+        if not self._closed:
+            self._tell({"event": "lost", "call": self._id, "cause": HangupCause.MEDIA_LOST, "detail": why})
+
+    def silence(self) -> MediaReport:
+        """Stop the audio at once; what is left to do is `close`."""
+        self._closed = True
+        for timer in self._timers:
+            if timer is not None:
+                timer.cancel()
+        self._cadence = None
+        self._playout = None
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+            self._loop.add_reader(self._socket, self._drain)
+        if self._half is not None:
+            known = self._half.statistics()
+            report = self._report
+            report.version, report.path, report.rtt_ms = known.version, known.path, known.rtt_ms
+            report.jitter_ms, report.loss_sent = known.jitter_ms, known.loss_sent
+            report.loss_received = known.loss_received
+        return self._report
+
+    def _drain(self) -> None:
+        assert self._socket is not None
+        with contextlib.suppress(OSError):
+            self._socket.recv_into(self._buffer)
+
+    async def close(self) -> None:
+        try:
+            if self._half is not None:
+                await self._half.close()
+            if self._socket is not None:
+                await asyncio.sleep(DRAIN_S)
+        finally:
+            if self._socket is not None:
+                self._loop.remove_reader(self._socket)
+                self._socket.close()
+
+
+class Worker:
+    """Does what the node says, call by call."""
+
+    def __init__(self, engine: Engine, settings: wire.Message, tell: Tell, group: asyncio.TaskGroup) -> None:
+        self._engine = engine
+        self._host: str = settings["host"]
+        self._ports: list[int] | None = settings["rtp_ports"]
+        self._first_audio_s: float = settings["first_audio_s"]
+        self._tell = tell
+        self._group = group
+        self._calls: dict[str, WorkerCall] = {}
+        self._connecting: dict[str, asyncio.Task[None]] = {}
+
+    def obey(self, message: wire.Message) -> None:
+        """Do one command. What takes long goes on in a task; every `open`, `connect` and `close` is answered."""
+        call_id = message.get("call", "")
+        match message["do"]:
+            case "ping":
+                self._tell({"event": "pong"})
+            case "open":
+                self._open(call_id, AudioFormat(message["format"]))
+            case "connect":
+                connecting = self._connect(call_id, AudioFormat(message["format"]), wire.unpack_setup(message["setup"]))
+                self._connecting[call_id] = self._start(connecting, f"connect {call_id}")
+            case "close":
+                self._start(self._close(call_id), f"close {call_id}")
+            case "aim":
+                if call := self._calls.get(call_id):
+                    call.aim(RtpAddress(message["host"], message["port"]))
+            case "signal":
+                if call := self._calls.get(call_id):
+                    call.hear_signal(wire.unpack_bytes(message["blob"]))
+
+    def _call(self, call_id: str, audio_format: AudioFormat) -> WorkerCall:
+        call = self._calls.get(call_id)
+        if call is None:
+            call = WorkerCall(call_id, audio_format, self._engine, self._first_audio_s, self._tell)
+            self._calls[call_id] = call
+        return call
+
+    def _open(self, call_id: str, audio_format: AudioFormat) -> None:
+        try:
+            bound = bind(self._host, self._ports)
+        except CallError as error:
+            self._fail("opened", call_id, error.ending)
+            return
+        self._call(call_id, audio_format).open_rtp(bound)
+        host, port = bound.getsockname()[:2]
+        self._tell({"event": "opened", "call": call_id, "host": host, "port": port})
+
+    async def _connect(self, call_id: str, audio_format: AudioFormat, setup: EngineSetup) -> None:
+        try:
+            await self._call(call_id, audio_format).connect(setup)
+        except CallError as error:
+            self._fail("connected", call_id, error.ending)
+        else:
+            self._tell({"event": "connected", "call": call_id})
+        finally:
+            self._connecting.pop(call_id, None)
+
+    async def _close(self, call_id: str) -> None:
+        call = self._calls.pop(call_id, None)
+        report = call.silence() if call else MediaReport(engine=self._engine.name)
+        self._tell({"event": "closed", "call": call_id, "report": wire.pack_report(report)})
+        if connecting := self._connecting.get(call_id):
+            connecting.cancel()
+            await asyncio.wait([connecting])
+        if call:
+            await call.close()
+
+    def _fail(self, event: str, call_id: str, ending: Ending) -> None:
+        self._tell({"event": event, "call": call_id, "cause": ending.cause, "detail": ending.detail})
+
+    def _start(self, doing: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return self._group.create_task(self._guarded(doing), name=name)
+
+    async def _guarded(self, doing: Coroutine[Any, Any, None]) -> None:
+        """A fault in one call's task is told, and ends no other's."""
+        try:
+            await doing
+        except Exception:  # noqa: BLE001  # the task's outermost edge
+            self._tell({"event": "fault", "trace": traceback.format_exc()})
+
+
+def bind(host: str, ports: list[int] | None) -> socket.socket:
+    """A UDP socket on a free port: any, or one of the range, both ends included. Raises `CallError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    candidates = [0]
+    if ports is not None:
+        candidates = list(range(ports[0], ports[1] + 1))
+        random.shuffle(candidates)
+    for port in candidates:
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        bound.setblocking(False)
+        try:
+            bound.bind((host, port))
+        except OSError:
+            bound.close()
+        else:
+            return bound
+    raise CallError(HangupCause.CONGESTION, f"no RTP port is free on {host}")
+
+
+async def serve(node: socket.socket, settings: wire.Message) -> None:
+    """Do what the node says until its end closes."""
+    reader, writer = await asyncio.open_connection(sock=node, limit=wire.LINE_BYTES)
+
+    def tell(message: wire.Message) -> None:
+        writer.write(wire.encode(message))
+
+    try:
+        async with open_engine(settings["engine"]) as engine, asyncio.TaskGroup() as group:
+            worker = Worker(engine, settings, tell, group)
+            tell(
+                {
+                    "event": "ready",
+                    "engine": engine.name,
+                    "versions": engine.versions,
+                    "one_at_a_time": engine.one_at_a_time,
+                }
+            )
+            while line := await reader.readline():
+                worker.obey(wire.decode(line))
+            # Nobody is left to whom an orderly end would matter, and native code is best not waited for.
+            os._exit(0)
+    except GatewayError as error:
+        tell({"event": "refused", "detail": str(error)})
+        await writer.drain()
+
+
+def main() -> None:
+    # The terminal's and the service manager's signals mean the node: it drains, and then closes its end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # permitted to root, or with CAP_SYS_NICE
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    settings = json.loads(sys.argv[1])
+    with asyncio.Runner(loop_factory=EngineLoop) as runner:
+        runner.run(serve(socket.socket(fileno=os.dup(0)), settings))
+
+
+if __name__ == "__main__":
+    main()
