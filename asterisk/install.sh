@@ -175,9 +175,10 @@ our_apt() { # run apt-get on our own state; its last words are the reason when i
     die "apt-get $1 failed: ${reason:-$(tail -n 1 "$work/log")}"
 }
 
+# Debian 12 and 13 have no Asterisk, and that of Ubuntu 24.04 is too old: later releases of each have a good one.
 case $os in
 debian) components=main suites=${ASTERISK_SUITE:-forky} ;;
-ubuntu) components="main universe" suites="${ASTERISK_SUITE:-$codename}" ;;
+ubuntu) components="main universe" suites=${ASTERISK_SUITE:-resolute} ;;
 *) die "this is $os; Asterisk is fetched on Debian 12 and 13 and Ubuntu 24.04. Elsewhere install 20.9 or later yourself." ;;
 esac
 write_apt_conf
