@@ -45,6 +45,12 @@ class PendingCall(NamedTuple):
     began_at: dt.datetime
 
 
+#: The fields of `Peer`, `KnownNumber` and `PendingCall`, in their order: the store answers with plain rows.
+PeerRow = tuple[int, int, str, str, str]
+NumberRow = tuple[int | None, dt.datetime]
+PendingRow = tuple[int, int, dt.datetime]
+
+
 class SessionVault(Protocol):
     """Keeps the Telegram sessions. `secret` is a login: whoever has it is the account. Encrypted at rest."""
 
@@ -52,12 +58,12 @@ class SessionVault(Protocol):
         """The secret last saved: authorization key, data centre and update state (below 2 kB)."""
 
     async def save_session(self, account_id: int, secret: bytes) -> None:
-        """Replace the secret, whole."""
+        """Replace the secret, whole. Refused for an account that is not logged in (any more)."""
 
     async def forget_session(self, account_id: int) -> None:
         """Drop the secret and the peers: the account was logged out."""
 
-    async def load_peers(self, account_id: int) -> Sequence[Peer]: ...
+    async def load_peers(self, account_id: int) -> Sequence[PeerRow]: ...
 
     async def save_peers(self, account_id: int, peers: Sequence[Peer]) -> None:
         """Add those peers, or replace them by id."""
@@ -75,7 +81,7 @@ class FloodStore(Protocol):
 class NumberCache(Protocol):
     """Keeps who has a phone number ("+79991234567") or username ("@name"), as one account sees it (K6)."""
 
-    async def load_number(self, account_id: int, number: str) -> KnownNumber | None: ...
+    async def load_number(self, account_id: int, number: str) -> NumberRow | None: ...
 
     async def save_number(self, account_id: int, number: str, known: KnownNumber) -> None: ...
 
@@ -85,7 +91,7 @@ class PendingCalls(Protocol):
 
     async def drop_pending(self, account_id: int, call_ids: Iterable[int]) -> None: ...
 
-    async def load_pending(self, account_id: int) -> Sequence[PendingCall]: ...
+    async def load_pending(self, account_id: int) -> Sequence[PendingRow]: ...
 
 
 class TelegramStore(SessionVault, FloodStore, NumberCache, PendingCalls, Protocol):

@@ -42,8 +42,8 @@ class TelegramSettings(BaseModel):
     poll_s: float = Field(default=30.0, gt=0)
     #: A session is saved this long after it changed, so that a burst of updates is one write.
     save_after_s: float = Field(default=2.0, ge=0)
-    #: A lost answer is waited for this long: Telegram's own receive timeout (call_receive_timeout_ms).
-    adopt_s: float = Field(default=20.0, gt=0)
+    #: A request whose connection broke waits this long for the next one.
+    reconnect_wait_s: float = Field(default=8.0, gt=0)
     #: From acceptance to a key on both ends; Telegram's call_connect_timeout_ms.
     establish_timeout_s: float = Field(default=30.0, gt=0)
     #: Names and numbers move to other people: after this they are asked for again.

@@ -1,0 +1,402 @@
+"""One session account, online: connected, watched, and the only one who speaks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import enum
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from telethon import errors, events
+from telethon.errors import RPCError
+from telethon.tl import TLRequest, functions, types
+
+from gateway.call.model import Account
+from gateway.errors import GatewayError
+from gateway.telegram import exchange
+from gateway.telegram.causes import error_name
+from gateway.telegram.client import Client, connection_errors, make_client, method_name
+from gateway.telegram.floods import FloodWaits
+from gateway.telegram.ports import PendingCall, TelegramStore
+from gateway.telegram.session import KeptSession, SessionKeeper
+from gateway.telegram.settings import TelegramSettings
+
+log = structlog.get_logger(__name__)
+
+#: Closing is a few messages; a network that hangs must not hold up the rest.
+CLOSE_S: Final = 3.0
+#: Nobody's phone rings longer than this (call_ring_timeout_ms), so nothing needs to be discarded after it.
+RING_S: Final = 90.0
+#: A key that Telegram does not know may be a hiccup of one server; three in a row are not.
+UNKNOWN_KEY_LIMIT: Final = 3
+#: The waits that keep an account from calling.
+CALL_METHODS: Final = ("phone.requestCall", "phone.acceptCall")
+BANNED: Final = frozenset({"USER_DEACTIVATED", "USER_DEACTIVATED_BAN"})
+
+
+class AccountState(enum.StrEnum):
+    OFFLINE = "offline"  # not connected, or switched off; `detail` says why
+    ONLINE = "online"
+    FLOOD_LIMITED = "flood_limited"  # online, but calls out are refused until `until`
+    LOGGED_OUT = "logged_out"  # the login is gone for good: log in again
+    BANNED = "banned"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    state: AccountState
+    detail: str = ""
+    until: dt.datetime | None = None
+
+
+class LoggedOutError(GatewayError):
+    """The login is worth nothing any more."""
+
+    def __init__(self, state: AccountState, detail: str) -> None:
+        super().__init__(detail)
+        self.state = state
+
+
+class SessionAccount:
+    """A session account and its connection, from `run` until that is cancelled.
+
+    Args:
+        hear: Is given each update, in order; returns at once.
+        reconnected: Is called each time the account has come online.
+        watch: Is told of each change of status.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        settings: TelegramSettings,
+        store: TelegramStore,
+        hear: Callable[[Any], None],
+        reconnected: Callable[[], None],
+        watch: Callable[[AccountStatus], None],
+    ) -> None:
+        self.account = account
+        self.settings = settings
+        self.store = store
+        self.session = KeptSession()
+        self.floods = FloodWaits(account.id, store)
+        self.ring_s = RING_S
+        self._hear = hear
+        self._reconnected = reconnected
+        self._watch = watch
+        self._status = AccountStatus(AccountState.OFFLINE, "not connected yet")
+        self._told: AccountStatus | None = None
+        self._client: Client | None = None
+        self._online = asyncio.Event()
+        self._doubt = asyncio.Event()
+        self._ahead = dt.timedelta()
+        self._group: exchange.Group | None = None
+        self._server_random = b""
+        self._unknown_key = 0
+        self._tasks = asyncio.TaskGroup()
+        self._farewells: set[asyncio.Task[None]] = set()
+        self._ledger: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._flood_timer: asyncio.TimerHandle | None = None
+
+    # What others ask
+
+    @property
+    def status(self) -> AccountStatus:
+        if self._status.state is AccountState.ONLINE:
+            waits = [(until, method) for method in CALL_METHODS if (until := self.floods.until(method))]
+            if waits:
+                until, method = max(waits)
+                return AccountStatus(AccountState.FLOOD_LIMITED, method, until)
+        return self._status
+
+    @property
+    def is_online(self) -> bool:
+        return self._client is not None
+
+    def server_now(self) -> dt.datetime:
+        """Telegram's clock; ours may be wrong."""
+        return dt.datetime.now(dt.UTC) + self._ahead
+
+    async def ask(self, request: TLRequest) -> Any:
+        """Ask Telegram, once. A method under a flood wait is answered here, without asking.
+
+        Raises:
+            RPCError: Telegram's refusal, `FloodWaitError` among them.
+            OSError: Not online, or the connection was lost; whether it was carried out is not known.
+            TimeoutError: No answer; whether it was carried out is not known.
+        """
+        self.check_flood(type(request))
+        client = self._client
+        if client is None:
+            raise ConnectionError(self._status.detail)
+        try:
+            async with asyncio.timeout(self.settings.request_timeout_s):
+                return await client.ask(request)
+        except errors.FloodWaitError as flood:
+            await self.floods.keep(method_name(type(request)), flood.seconds)
+            self._tell()
+            raise
+        except (errors.UnauthorizedError, errors.AuthKeyDuplicatedError, TimeoutError):
+            self._doubt.set()  # is it the session, or the connection, that is dead?
+            raise
+        except OSError:
+            self._lose(client)
+            raise
+
+    def check_flood(self, kind: type[TLRequest]) -> None:
+        """Raises `FloodWaitError` when requests of this kind may not be made yet."""
+        if left_s := self.floods.left_s(method_name(kind)):
+            raise errors.FloodWaitError(None, capture=left_s)
+
+    async def ask_again(self, request: TLRequest, unless: Callable[[], bool]) -> Any:
+        """Ask, and when the connection breaks, ask once more over the next one: for what may safely be repeated.
+
+        Args:
+            unless: Whether the answer is not wanted any more, asked before the second attempt.
+
+        Raises:
+            As `ask`; OSError also when no connection came in time.
+        """
+        try:
+            return await self.ask(request)
+        except (OSError, TimeoutError):
+            await self._back_online()
+            if unless():
+                raise
+            return await self.ask(request)
+
+    async def _back_online(self) -> None:
+        try:
+            async with asyncio.timeout(self.settings.reconnect_wait_s):
+                await self.online()
+        except TimeoutError:
+            raise ConnectionError("the connection to Telegram was lost, and did not come back in time") from None
+
+    async def online(self) -> None:
+        """Wait until the account is online."""
+        await self._online.wait()
+
+    async def begin_exchange(self) -> exchange.Secret:
+        """Our half of a call's key. Raises as `ask`, and `ExchangeError`."""
+        if self._group is None:
+            await self._learn_group(self.ask)
+        assert self._group is not None
+        return exchange.begin(self._group, self._server_random)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Do something for as long as it takes, at most as long as the account is kept. A fault in it stays its own."""
+        return self._tasks.create_task(self._guarded(work, name), name=f"account {self.account.id}: {name}")
+
+    async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("a task failed by a fault of ours", account=self.account.id, task=name)
+
+    # Calls that Telegram knows of
+
+    def call_began(self, call: types.InputPhoneCall) -> None:
+        """Keep the call in the store until it is discarded, in case of a crash."""
+        pending = PendingCall(call.id, call.access_hash, dt.datetime.now(dt.UTC))
+        self._ledger.put_nowait(lambda: self.store.save_pending(self.account.id, pending))
+
+    def call_over(self, call_id: int) -> None:
+        self._ledger.put_nowait(lambda: self.store.drop_pending(self.account.id, (call_id,)))
+
+    def discard(self, call: types.InputPhoneCall, duration_s: int, reason: Any) -> asyncio.Task[None]:
+        """Tell Telegram that a call is over, for as long as it takes: else somebody's phone keeps ringing."""
+        task = self.spawn(self._discard(call, duration_s, reason), f"discard {call.id}")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+        return task
+
+    async def _discard(self, call: types.InputPhoneCall, duration_s: int, reason: Any) -> None:
+        request = functions.phone.DiscardCallRequest(call, duration_s, reason, connection_id=0)
+        try:
+            async with asyncio.timeout(self.ring_s):
+                while True:
+                    try:
+                        await self.ask(request)
+                        break
+                    except (OSError, TimeoutError):
+                        await self.online()
+        except TimeoutError:
+            log.warning("call was not discarded in time", account=self.account.id, call=call.id)
+        except RPCError as refused:
+            # Mostly that it is over already, which is what was wanted.
+            log.info("discard was refused", account=self.account.id, call=call.id, error=error_name(refused))
+        self.call_over(call.id)
+
+    async def settle(self) -> None:
+        """Give the discards under way a moment."""
+        if self._farewells:
+            await asyncio.wait(self._farewells, timeout=CLOSE_S)
+
+    # Life
+
+    async def run(self) -> None:
+        """Be online, again and again, until cancelled. Raises `GatewayError` when the store fails at the start."""
+        await self._load()
+        keeper = SessionKeeper(
+            self.account.id, self.session, self.store, self.settings.save_after_s, self._note_updates
+        )
+        try:
+            async with self._tasks:
+                for work in (keeper.run(), self._keep_ledger(), self._stay_online()):
+                    self._tasks.create_task(work, name=f"account {self.account.id}: {work.__name__}")
+        finally:
+            if self._flood_timer is not None:
+                self._flood_timer.cancel()
+            async with asyncio.timeout(CLOSE_S):
+                await keeper.save()
+                while not self._ledger.empty():
+                    await self._ledger.get_nowait()()
+            self._set(AccountState.OFFLINE, "switched off")
+
+    async def _load(self) -> None:
+        account_id = self.account.id
+        await self.floods.load()
+        secret = await self.store.load_session(account_id)
+        self.session = KeptSession.restored(secret, await self.store.load_peers(account_id))
+        if secret is None:
+            self._set(AccountState.LOGGED_OUT, "there is no kept session: log the account in")
+
+    async def _keep_ledger(self) -> None:
+        while True:
+            entry = await self._ledger.get()
+            try:
+                await entry()
+            except GatewayError as failed:
+                log.error("pending call was not kept", account=self.account.id, error=str(failed))
+
+    async def _stay_online(self) -> None:
+        if self._status.state is AccountState.LOGGED_OUT:
+            return
+        wait_s = self.settings.reconnect_min_s
+        left_over = [PendingCall(*row) for row in await self.store.load_pending(self.account.id)]
+        while True:
+            client = make_client(self.settings, self.session)
+            client.add_event_handler(self._on_update, events.Raw())
+            try:
+                await self._connect(client)
+                wait_s = self.settings.reconnect_min_s
+                for call in left_over:
+                    self._discard_left_over(call)
+                left_over = []
+                await self._watch_over(client)
+            except LoggedOutError as gone:
+                log.error("session account was logged out", account=self.account.id, detail=str(gone))
+                self._set(gone.state, str(gone))
+                return
+            except (OSError, TimeoutError, RPCError, BufferError, GatewayError) as lost:
+                detail = error_name(lost) if isinstance(lost, RPCError) else str(lost) or type(lost).__name__
+                self._set(AccountState.OFFLINE, f"no connection to Telegram: {detail}")
+            finally:
+                self._lose(client)
+                await self._close(client)
+            log.warning("session account went offline", account=self.account.id, detail=self._status.detail)
+            await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
+            wait_s = min(wait_s * 2, self.settings.reconnect_max_s)
+
+    async def _connect(self, client: Client) -> None:
+        """Come online. Raises `LoggedOutError`, and what a connection may raise."""
+        try:
+            async with asyncio.timeout(self.settings.connect_timeout_s + self.settings.request_timeout_s):
+                with connection_errors():
+                    await client.connect()
+                config = await client.ask(functions.help.GetConfigRequest())
+                await self._probe(client)
+                if self._group is None:
+                    await self._learn_group(client.ask)
+        except errors.InvalidBufferError as refused:
+            if refused.code == 404:
+                self._unknown_key += 1
+            if self._unknown_key >= UNKNOWN_KEY_LIMIT:
+                raise LoggedOutError(AccountState.LOGGED_OUT, "Telegram does not know this session's key") from refused
+            raise
+        self._unknown_key = 0
+        self._ahead = config.date - dt.datetime.now(dt.UTC)
+        self.ring_s = config.call_ring_timeout_ms / 1000 or RING_S
+        self._client = client
+        self._doubt.clear()
+        self._online.set()
+        self._set(AccountState.ONLINE)
+        log.info("session account came online", account=self.account.id)
+        self._reconnected()
+
+    async def _watch_over(self, client: Client) -> None:
+        """Return never; raise when the connection is lost, or the login."""
+        lost = client.disconnected
+        while True:
+            doubt = asyncio.ensure_future(self._doubt.wait())
+            try:
+                await asyncio.wait({lost, doubt}, timeout=self.settings.poll_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                doubt.cancel()
+            if lost.done():
+                raise ConnectionError("Telegram closed the connection") from lost.exception()
+            self._doubt.clear()
+            async with asyncio.timeout(self.settings.request_timeout_s):
+                await self._probe(client)
+
+    async def _probe(self, client: Client) -> None:
+        """Ask something small: a revoked session, or a dead connection, shows in nothing else."""
+        try:
+            await client.ask(functions.updates.GetStateRequest())
+        except (errors.UnauthorizedError, errors.AuthKeyDuplicatedError) as refused:
+            name = error_name(refused)
+            state = AccountState.BANNED if name in BANNED else AccountState.LOGGED_OUT
+            raise LoggedOutError(state, name) from refused
+
+    def _lose(self, client: Client) -> None:
+        """This connection is no good any more: whoever asks waits for the next one."""
+        if client is self._client:
+            self._client = None
+            self._online.clear()
+            self._doubt.set()
+
+    async def _close(self, client: Client) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await client.disconnect()
+                await asyncio.gather(client.disconnected, return_exceptions=True)  # why is known already
+        except (OSError, TimeoutError, RPCError) as failed:
+            log.debug("connection was not closed in order", account=self.account.id, error=repr(failed))
+
+    async def _learn_group(self, ask: Callable[[TLRequest], Awaitable[Any]]) -> None:
+        config = await ask(functions.messages.GetDhConfigRequest(version=0, random_length=exchange.KEY_BYTES))
+        self._server_random = config.random
+        # An unknown prime takes most of a second to prove, in steps that let the loop run in between.
+        self._group = await asyncio.to_thread(exchange.Group.checked, config.p, config.g, config.version)
+
+    def _discard_left_over(self, call: PendingCall) -> None:
+        log.info("pending call of a former run was discarded", account=self.account.id, call=call.id)
+        self.discard(types.InputPhoneCall(call.id, call.access_hash), 0, types.PhoneCallDiscardReasonDisconnect())
+
+    async def _on_update(self, update: Any) -> None:
+        self._hear(update)
+        self.session.changed.set()  # at least by how far the updates were read
+
+    async def _note_updates(self) -> None:
+        if self._client is not None:
+            await self._client.note_updates()
+
+    def _set(self, state: AccountState, detail: str = "") -> None:
+        self._status = AccountStatus(state, detail)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say the status, if it is not what was said last; and once more when a flood wait ends."""
+        status = self.status
+        if status.until is not None:
+            if self._flood_timer is not None:
+                self._flood_timer.cancel()
+            left_s = (status.until - dt.datetime.now(dt.UTC)).total_seconds()
+            self._flood_timer = asyncio.get_running_loop().call_later(max(left_s, 0.0) + 0.01, self._tell)
+        if status != self._told:
+            self._told = status
+            self._watch(status)

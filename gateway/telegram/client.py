@@ -1,0 +1,97 @@
+"""The one place that makes Telethon clients, and the one request path that neither sleeps nor repeats."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from telethon import TelegramClient, utils
+from telethon.crypto import rsa
+from telethon.tl import TLRequest
+
+from gateway.errors import SettingsError
+from gateway.telegram.session import KeptSession
+from gateway.telegram.settings import TelegramSettings
+
+
+@contextmanager
+def connection_errors() -> Iterator[None]:
+    """Make one error of the many ways in which Telethon says that the connection is lost: `ConnectionError`.
+
+    It cancels the futures of unanswered requests, which would look as if the asking task itself were cancelled.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise ConnectionError("the connection to Telegram was closed") from None
+    except EOFError as cut:
+        raise ConnectionError("Telegram closed the connection") from cut
+
+
+class Client(TelegramClient):  # type: ignore[misc]
+    """Telethon, as this gateway uses it. One per connection: what it remembers lives in the session."""
+
+    async def ask(self, request: TLRequest) -> Any:
+        """Ask once. Unlike a plain call, a 500 is raised at once (BUSY is one of them), not slept on and asked again.
+
+        Raises:
+            RPCError: Telegram's refusal.
+            OSError: The connection is lost; whether the request was carried out is not known.
+        """
+        await request.resolve(self, utils)
+        with connection_errors():
+            answer = await self._sender.send(request)
+        self.session.process_entities(answer)
+        return answer
+
+    async def note_updates(self) -> None:
+        """Put how far the updates were read into the session; by itself Telethon does so once a minute."""
+        await self._save_states_and_entities()
+
+
+def make_client(settings: TelegramSettings, session: KeptSession, *, retries: int = 0) -> Client:
+    """A client that is not connected yet. It does not reconnect: who owns it makes the next one.
+
+    Args:
+        retries: How often Telethon itself repeats a request; a login needs it to change data centres.
+
+    Raises:
+        SettingsError: The API id or hash is missing, or the key file can't be read.
+    """
+    settings.require_api()
+    if settings.address is not None:
+        assert settings.key_file is not None
+        try:
+            rsa.add_key(settings.key_file.read_text(), old=False)
+        except (OSError, ValueError) as broken:
+            raise SettingsError(f"telegram.key_file can't be used: {broken}") from broken
+        session.set_dc(settings.dc, *settings.address)
+    return Client(
+        session,
+        settings.api_id,
+        settings.api_hash.get_secret_value(),
+        timeout=settings.connect_timeout_s,
+        request_retries=retries,
+        connection_retries=2,  # 1 handshake in 256 fails, by a leading zero of its key that the library drops
+        retry_delay=0,
+        auto_reconnect=False,
+        sequential_updates=True,
+        flood_sleep_threshold=0,
+        raise_last_call_error=True,
+        device_model=settings.device_model,
+        system_version=settings.system_version,
+        app_version=settings.app_version,
+        catch_up=True,
+    )
+
+
+def method_name(kind: type[TLRequest]) -> str:
+    """Telegram's name of a kind of request, as in "phone.requestCall"."""
+    name = kind.__name__.removesuffix("Request")
+    module = kind.__module__.removeprefix("telethon.tl.functions").lstrip(".")
+    return f"{module}.{name[0].lower()}{name[1:]}" if module else f"{name[0].lower()}{name[1:]}"
