@@ -19,7 +19,7 @@ from gateway.call.model import Account
 from gateway.errors import GatewayError
 from gateway.telegram import exchange
 from gateway.telegram.causes import error_name
-from gateway.telegram.client import Client, connection_errors, make_client, method_name
+from gateway.telegram.client import CLOSE_S, Client, close, connection_errors, make_client, method_name
 from gateway.telegram.floods import FloodWaits
 from gateway.telegram.ports import PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession, SessionKeeper
@@ -27,8 +27,6 @@ from gateway.telegram.settings import TelegramSettings
 
 log = structlog.get_logger(__name__)
 
-#: Closing is a few messages; a network that hangs must not hold up the rest.
-CLOSE_S: Final = 3.0
 #: Nobody's phone rings longer than this (call_ring_timeout_ms), so nothing needs to be discarded after it.
 RING_S: Final = 90.0
 #: A key that Telegram does not know may be a hiccup of one server; three in a row are not.
@@ -231,6 +229,10 @@ class SessionAccount:
             log.info("discard was refused", account=self.account.id, call=call.id, error=error_name(refused))
         self.call_over(call.id)
 
+    async def log_out(self) -> None:
+        """End the login at Telegram. Raises as `ask`."""
+        await self.ask(functions.auth.LogOutRequest())
+
     async def settle(self) -> None:
         """Give the discards under way a moment."""
         if self._farewells:
@@ -246,8 +248,12 @@ class SessionAccount:
         )
         try:
             async with self._tasks:
-                for work in (keeper.run(), self._keep_ledger(), self._stay_online()):
-                    self._tasks.create_task(work, name=f"account {self.account.id}: {work.__name__}")
+                for name, work in (
+                    ("keep the session", keeper.run()),
+                    ("keep pending calls", self._keep_ledger()),
+                    ("stay online", self._stay_online()),
+                ):
+                    self._tasks.create_task(work, name=f"account {self.account.id}: {name}")
         finally:
             if self._flood_timer is not None:
                 self._flood_timer.cancel()
@@ -297,7 +303,7 @@ class SessionAccount:
                 self._set(AccountState.OFFLINE, f"no connection to Telegram: {detail}")
             finally:
                 self._lose(client)
-                await self._close(client)
+                await close(client)
             log.warning("session account went offline", account=self.account.id, detail=self._status.detail)
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
             wait_s = min(wait_s * 2, self.settings.reconnect_max_s)
@@ -358,14 +364,6 @@ class SessionAccount:
             self._client = None
             self._online.clear()
             self._doubt.set()
-
-    async def _close(self, client: Client) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await client.disconnect()
-                await asyncio.gather(client.disconnected, return_exceptions=True)  # why is known already
-        except (OSError, TimeoutError, RPCError) as failed:
-            log.debug("connection was not closed in order", account=self.account.id, error=repr(failed))
 
     async def _learn_group(self, ask: Callable[[TLRequest], Awaitable[Any]]) -> None:
         config = await ask(functions.messages.GetDhConfigRequest(version=0, random_length=exchange.KEY_BYTES))

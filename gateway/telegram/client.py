@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from telethon import TelegramClient, utils
 from telethon.crypto import rsa
+from telethon.errors import RPCError
 from telethon.tl import TLRequest
 
 from gateway.errors import SettingsError
 from gateway.telegram.session import KeptSession
 from gateway.telegram.settings import TelegramSettings
+
+log = structlog.get_logger(__name__)
+
+#: Closing is a few messages; a network that hangs must not hold up the rest.
+CLOSE_S: Final = 3.0
 
 
 @contextmanager
@@ -48,6 +55,14 @@ class Client(TelegramClient):  # type: ignore[misc]
             answer = await self._sender.send(request)
         self.session.process_entities(answer)
         return answer
+
+    async def begin_session(self, user: Any) -> None:
+        """Somebody has just logged in: note who, and from where on updates are to be read."""
+        await self._on_login(user)
+
+    async def move(self, dc: int) -> None:
+        """Go on at another data centre, where the user's account lives."""
+        await self._switch_dc(dc)
 
     async def note_updates(self) -> None:
         """Put how far the updates were read into the session; by itself Telethon does so once a minute."""
@@ -88,6 +103,16 @@ def make_client(settings: TelegramSettings, session: KeptSession, *, retries: in
         app_version=settings.app_version,
         catch_up=True,
     )
+
+
+async def close(client: Client) -> None:
+    """Close a client, whatever state its connection is in."""
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await client.disconnect()
+            await asyncio.gather(client.disconnected, return_exceptions=True)  # why is known already
+    except (OSError, TimeoutError, RPCError) as failed:
+        log.debug("connection was not closed in order", error=repr(failed))
 
 
 def method_name(kind: type[TLRequest]) -> str:
