@@ -4,14 +4,16 @@
 #   make test    all tests                         make test ARGS="-k answer"
 #   make lint    style, types, import rules
 #   make bench   speed, as a table and in build/bench.json
+#   make image   a container image of the gateway  make image DOCKER=podman ARGS="--format docker"
 #   make lock    the lock files, from pyproject.toml  make lock ARGS=--upgrade
 #   make clean   remove all that the commands above made
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench image lock clean
 
 bin := .venv/bin
 ARGS ?=
+DOCKER ?= docker
 
 help:
 	@sed -n 's/^#   /  /p' Makefile
@@ -33,6 +35,9 @@ lint: setup
 
 bench: setup
 	$(bin)/python -m tests.bench $(ARGS)
+
+image:
+	$(DOCKER) build -f docker/Dockerfile -t siptg $(ARGS) .
 
 # Locks hold for every Python and platform that pyproject.toml admits.
 compile := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Make this checkout ready to run: .venv with the locked packages, and Asterisk in .asterisk. `make` runs it by itself.
 #
-#   ./setup.sh
+#   ./setup.sh [LOCK]    the packages of LOCK: requirements-dev.lock, unless given; requirements.lock suffices to serve
 #
 # Needs Python 3.11 or later and, where Asterisk or pip must be fetched, the apt of Debian 12 or 13 or Ubuntu 24.04.
 # No root, and nothing is touched outside this folder. PYTHON names another interpreter than python3. pip's own
@@ -14,6 +14,8 @@ die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 cd "$(dirname "$0")"
 here=$(pwd)
 python=${PYTHON:-python3}
+lock=${1:-requirements-dev.lock}
+[ -f "$lock" ] || die "there is no lock file $lock here; there are: $(echo requirements*.lock)"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
     die "$python does not run; install Python 3.11 or later, or name one: PYTHON=/path/to/python3 ./setup.sh"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
@@ -52,13 +54,13 @@ install() { # pip's arguments
         die "pip could not install the packages (its reason stands above); check the network, or pip's own settings, and run this again."
 }
 
-stamp=$({ echo "$version $here"; cat setup.sh pyproject.toml requirements-build.lock requirements-dev.lock; } | cksum)
+stamp=$({ echo "$version $here"; cat setup.sh pyproject.toml requirements-build.lock "$lock"; } | cksum)
 if [ "$(cat .venv/.stamp 2>/dev/null)" != "$stamp" ]; then
     venv_fits || make_venv
     say "installing the locked packages …"
     install --require-hashes -r requirements-build.lock
     # One package comes as source alone: it is built by the locked setuptools, not by whatever the index has today.
-    install --require-hashes --no-build-isolation --use-pep517 -r requirements-dev.lock
+    install --require-hashes --no-build-isolation --use-pep517 -r "$lock"
     install --no-build-isolation -e .
     # The Opus codec is a system library, that a small host may lack.
     .venv/bin/python -c 'from ctypes.util import find_library; raise SystemExit(not find_library("opus"))' ||
