@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 import uvloop
 
 from gateway.errors import CallError, GatewayError, HangupCause
-from gateway.media.model import EngineServer, EngineSetup
+from gateway.media.model import EngineServer, EngineSetup, MediaReport
 
 #: What the engine gives at a time.
 FRAME_MS: Final = 20
@@ -25,7 +25,12 @@ FRAME_MS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class EngineStatistics:
-    """What an engine knows of its path; None and "" where it doesn't. Losses are 0..1."""
+    """What an engine knows of its path; None and "" where it doesn't.
+
+    Attributes:
+        path, rtt_ms, jitter_ms, loss_sent, loss_received: As in `MediaReport`.
+        lost, late, concealed_ms, dropped_ms: Of what came from Telegram, as in `DirectionCounters`.
+    """
 
     version: str = ""
     path: str = ""
@@ -37,6 +42,15 @@ class EngineStatistics:
     late: int = 0
     concealed_ms: int = 0
     dropped_ms: int = 0
+
+    def add_to(self, report: MediaReport) -> None:
+        """Put it into the call's report. What was lost on the way from Telegram only the engine sees."""
+        report.version, report.path, report.rtt_ms = self.version, self.path, self.rtt_ms
+        report.jitter_ms, report.loss_sent, report.loss_received = self.jitter_ms, self.loss_sent, self.loss_received
+        report.to_sip.lost += self.lost
+        report.to_sip.late += self.late
+        report.to_sip.concealed_ms += self.concealed_ms
+        report.to_sip.dropped_ms += self.dropped_ms
 
 
 class EngineEar(Protocol):

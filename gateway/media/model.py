@@ -81,6 +81,7 @@ class DirectionCounters:
         concealed_ms: Audio made up for lost packets.
         filled_ms: Silence sent because nothing came.
         dropped_ms: Audio thrown away to keep the delay down.
+        ignored: Datagrams that were none of this call's audio: rubbish, strangers.
     """
 
     packets: int = 0
@@ -89,6 +90,7 @@ class DirectionCounters:
     concealed_ms: int = 0
     filled_ms: int = 0
     dropped_ms: int = 0
+    ignored: int = 0
 
 
 @dataclass(slots=True)

@@ -218,10 +218,10 @@ class Playout:
     def _pass_on(self, pcm: Pcm, now: float) -> bytes:
         dropped_ms = 0
         if self._pace.early(now):
-            shortened = drop(pcm, DROP_MS * self._samples_per_ms)
-            dropped_ms = (pcm.size - shortened.size) // self._samples_per_ms
+            whole = pcm.size
+            pcm = drop(pcm, DROP_MS * self._samples_per_ms)
+            dropped_ms = (whole - pcm.size) // self._samples_per_ms
             self._counters.dropped_ms += dropped_ms
-            pcm = shortened
         self._pace.passed(pcm.size / self._samples_per_ms / 1000, now, dropped_ms / 1000)
         played = self._rest + pcm.tobytes() if self._rest else pcm.tobytes()
         whole = len(played) - len(played) % len(self._silence)
@@ -233,14 +233,11 @@ class Playout:
 
 
 def drop(pcm: Pcm, samples: int) -> Pcm:
-    """Shorten audio by `samples`, without a click: its beginning fades into what comes so much later."""
-    kept = pcm.size - samples
-    if kept <= 0:
-        return pcm[:0]
-    overlap = min(kept, samples)
-    rise = np.linspace(0.0, 1.0, overlap, dtype=np.float32)
+    """Shorten audio by `samples`, half of it at most, without a click: it fades into what comes so much later."""
+    samples = min(samples, pcm.size // 2)
+    rise = np.linspace(0.0, 1.0, samples, dtype=np.float32)
     shortened = pcm[samples:].copy()
-    shortened[:overlap] = (pcm[:overlap] * (1 - rise) + shortened[:overlap] * rise).astype(np.int16)
+    shortened[:samples] = (pcm[:samples] * (1 - rise) + shortened[:samples] * rise).astype(np.int16)
     return shortened
 
 

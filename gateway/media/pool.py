@@ -158,7 +158,7 @@ class _Worker:
         self._writer: asyncio.StreamWriter | None = None
         self._early: list[bytes] = []  # said before there is a process to hear it
         self._over = False
-        self._heard_at = 0.0
+        self._heard = False
         self.calls: dict[str, MediaCall] = {}
         self.ready: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
 
@@ -233,18 +233,20 @@ class _Worker:
 
     async def _watch(self) -> None:
         """Kill it when it no longer answers: native code can lock up, and its calls are silent then."""
-        async with asyncio.timeout(START_S):
-            await asyncio.shield(self.ready)
-        loop = asyncio.get_running_loop()
-        while True:
-            asked_at = loop.time()
+        await asyncio.wait([self.ready], timeout=START_S)
+        if not self.ready.done():
+            self.kill("it did not start")
+        silent = 0
+        # Once may be this process's own stall: what was answered meanwhile is yet to be read.
+        while silent < 2:
+            self._heard = False
             self.tell({"do": "ping"})
             await asyncio.sleep(ANSWER_S)
-            if self._heard_at < asked_at:
-                self.kill("it did not answer")
+            silent = 0 if self._heard else silent + 1
+        self.kill("it did not answer")
 
     def _hear(self, message: wire.Message) -> None:
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard = True
         match message["event"]:
             case "ready":
                 log.info("media worker started", pid=self.pid, engine=message["engine"])

@@ -23,7 +23,7 @@ import numpy as np
 
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import rtp, wire
-from gateway.media.codec import codec_for
+from gateway.media.codec import Pcm, codec_for
 from gateway.media.engine import FRAME_MS, Engine, EngineCall, EngineLoop, open_engine
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
 from gateway.media.playout import Cadence, Playout
@@ -39,7 +39,7 @@ Tell = Callable[[wire.Message], None]
 
 
 class WorkerCall:
-    """One call: a UDP socket, an engine's call, and the two cores between them."""
+    """One call: a UDP socket, an engine's call, and between them a core for each direction."""
 
     def __init__(
         self, call_id: str, audio_format: AudioFormat, engine: Engine, first_audio_s: float, tell: Tell
@@ -51,22 +51,18 @@ class WorkerCall:
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._codec = codec_for(audio_format)
+        self._silence = np.zeros(audio_format.rate_hz * FRAME_MS // 1000, np.int16)
         self._report = MediaReport(engine=engine.name)
         self._socket: socket.socket | None = None
         self._buffer = memoryview(bytearray(DATAGRAM_BYTES))
         self._asterisk: tuple[str, int] | None = None
-        self._announced = False
         self._writer = rtp.RtpWriter(
             audio_format.payload_type, random.getrandbits(32), random.getrandbits(16), random.getrandbits(32)
         )
-        self._silence = np.zeros(audio_format.rate_hz * FRAME_MS // 1000, np.int16)
-        self._half: EngineCall | None = None
-        self._playout: Playout | None = None
-        self._cadence: Cadence | None = None
-        self._timers: list[asyncio.TimerHandle | None] = [None, None, None]
-        self._closed = False
-
-    # The RTP half.
+        self._telegram: EngineCall | None = None
+        self._playout: Playout | None = None  # to Telegram, once that half is open
+        self._cadence: Cadence | None = None  # to Asterisk, once both are
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
 
     def open_rtp(self, bound: socket.socket) -> None:
         self._socket = bound
@@ -74,125 +70,107 @@ class WorkerCall:
 
     def aim(self, asterisk: RtpAddress) -> None:
         self._asterisk = (asterisk.host, asterisk.port)
-        self._announced = True
-        self._begin_if_ready()
+        self._flow()
+
+    async def connect(self, setup: EngineSetup) -> None:
+        self._telegram = self._engine.call(self._format.rate_hz, setup, self)
+        await self._telegram.connect()
+        self._playout = Playout(self._format, self._codec, self._report.to_telegram, time.monotonic())
+        self._fill_telegram()
+        self._flow()
+
+    def hear_signal(self, blob: bytes) -> None:
+        if self._telegram is not None:
+            self._telegram.hear_signal(blob)
+
+    def _flow(self) -> None:
+        """Once both halves are open, audio goes both ways, be it silence, and Asterisk's is waited for."""
+        if self._cadence is None and self._playout is not None and self._asterisk is not None:
+            self._cadence = Cadence(FRAME_MS, self._report.to_sip, time.monotonic())
+            self._fill_asterisk()
+            self._at(self._loop.time() + self._first_audio_s, self._miss_audio)
+
+    # From Asterisk to Telegram.
 
     def _on_datagram(self) -> None:
         assert self._socket is not None
         try:
             size, source = self._socket.recvfrom_into(self._buffer)
-        except OSError:  # an ICMP answer to what we sent, or nothing there after all
-            return
-        if source != self._asterisk and (self._announced or self._asterisk is not None):
+        except OSError:  # nothing there after all, or the ICMP answer to something that was sent
             return
         packet = rtp.parse(self._buffer[:size])
-        if packet is None:
+        if packet is None or (self._asterisk is not None and source[:2] != self._asterisk):
+            self._report.to_telegram.ignored += 1
             return
         if self._asterisk is None:
-            self._asterisk = source
-            self._begin_if_ready()
-        if self._playout is None or self._half is None:
+            self._asterisk = source[:2]
+            self._flow()
+        if self._playout is None or self._telegram is None:
             return
         if pcm := self._playout.arrive(packet, time.monotonic()):
-            self._half.feed(pcm)
+            self._telegram.feed(pcm)
 
-    def _send(self, pcm: Any) -> None:
-        assert self._socket is not None
-        assert self._asterisk is not None
-        # A full buffer or an unreachable port: a late packet helps nobody.
-        with contextlib.suppress(OSError):
-            self._socket.sendto(self._writer.write(self._codec.encode(pcm)), self._asterisk)
+    def _fill_telegram(self) -> None:
+        if self._playout is None or self._telegram is None:
+            return
+        if pcm := self._playout.tick(time.monotonic()):
+            self._telegram.feed(pcm)
+        self._at(self._playout.due, self._fill_telegram)
 
-    # The Telegram half.
+    def _miss_audio(self) -> None:
+        if not self._report.to_telegram.packets:
+            self.on_lost(f"no audio came from Asterisk within {self._first_audio_s:g} s")
 
-    async def connect(self, setup: EngineSetup) -> None:
-        self._half = half = self._engine.call(self._format.rate_hz, setup, self)
-        await half.connect()
-        if not self._closed:
-            now = time.monotonic()
-            self._playout = Playout(self._format, self._codec, self._report.to_telegram, now)
-            self._tick_playout()
-            self._begin_if_ready()
-
-    def hear_signal(self, blob: bytes) -> None:
-        if self._half is not None:
-            self._half.hear_signal(blob)
-
-    def on_signal(self, blob: bytes) -> None:
-        if not self._closed:
-            self._tell({"event": "signal", "call": self._id, "blob": wire.pack_bytes(blob)})
+    # From Telegram to Asterisk. The engine is given these.
 
     def on_audio(self, pcm: bytes) -> None:
         if self._cadence is not None and self._cadence.arrive(time.monotonic()):
             self._send(np.frombuffer(pcm, np.int16))
 
+    def on_signal(self, blob: bytes) -> None:
+        self._tell({"event": "signal", "call": self._id, "blob": wire.pack_bytes(blob)})
+
     def on_lost(self, why: str) -> None:
-        self._lose(why)
+        self._tell({"event": "lost", "call": self._id, "cause": HangupCause.MEDIA_LOST, "detail": why})
 
-    # Both.
-
-    def _begin_if_ready(self) -> None:
-        """Audio flows both ways from the moment that both halves are open."""
-        if self._cadence is None and self._playout is not None and self._asterisk is not None and self._socket:
-            self._cadence = Cadence(FRAME_MS, self._report.to_sip, time.monotonic())
-            self._tick_cadence()
-            self._timers[2] = self._loop.call_later(self._first_audio_s, self._watch)
-
-    def _tick_playout(self) -> None:
-        if self._playout is None or self._half is None or self._closed:
-            return
-        if pcm := self._playout.tick(time.monotonic()):
-            self._half.feed(pcm)
-        self._timers[0] = self._loop.call_at(self._playout.due, self._tick_playout)
-
-    def _tick_cadence(self) -> None:
-        if self._cadence is None or self._closed:
+    def _fill_asterisk(self) -> None:
+        if self._cadence is None:
             return
         for _ in range(self._cadence.tick(time.monotonic())):
             self._send(self._silence)
-        self._timers[1] = self._loop.call_at(self._cadence.due, self._tick_cadence)
+        self._at(self._cadence.due, self._fill_asterisk)
 
-    def _watch(self) -> None:
-        if not self._report.to_telegram.packets:
-            self._lose(f"no audio came from Asterisk within {self._first_audio_s:g} s")
+    def _send(self, pcm: Pcm) -> None:
+        if self._socket is None or self._asterisk is None:
+            return
+        # A full buffer, or nobody there: a late packet helps nobody.
+        with contextlib.suppress(OSError):
+            self._socket.sendto(self._writer.write(self._codec.encode(pcm)), self._asterisk)
 
-    def _lose(self, why: str) -> None:
-        if not self._closed:
-            self._tell({"event": "lost", "call": self._id, "cause": HangupCause.MEDIA_LOST, "detail": why})
+    def _at(self, when: float, then: Callable[[], None]) -> None:
+        # The loop's clock counts milliseconds: without one more, it would ring early, and in vain.
+        self._timers[then] = self._loop.call_at(when + 0.001, then)
 
-    def silence(self) -> MediaReport:
-        """Stop the audio at once; what is left to do is `close`."""
-        self._closed = True
-        for timer in self._timers:
-            if timer is not None:
-                timer.cancel()
-        self._cadence = None
-        self._playout = None
+    def stop(self) -> MediaReport:
+        """Stop the audio at once. What is left to do is `close`."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._playout = self._cadence = None
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
-            self._loop.add_reader(self._socket, self._drain)
-        if self._half is not None:
-            known = self._half.statistics()
-            report = self._report
-            report.version, report.path, report.rtt_ms = known.version, known.path, known.rtt_ms
-            report.jitter_ms, report.loss_sent = known.jitter_ms, known.loss_sent
-            report.loss_received = known.loss_received
+        if self._telegram is not None:
+            self._telegram.statistics().add_to(self._report)
         return self._report
 
-    def _drain(self) -> None:
-        assert self._socket is not None
-        with contextlib.suppress(OSError):
-            self._socket.recv_into(self._buffer)
-
     async def close(self) -> None:
+        """Let go of the engine's call, and of the port when no more audio for it is under way."""
         try:
-            if self._half is not None:
-                await self._half.close()
+            if self._telegram is not None:
+                await self._telegram.close()
             if self._socket is not None:
                 await asyncio.sleep(DRAIN_S)
         finally:
             if self._socket is not None:
-                self._loop.remove_reader(self._socket)
                 self._socket.close()
 
 
@@ -258,7 +236,7 @@ class Worker:
 
     async def _close(self, call_id: str) -> None:
         call = self._calls.pop(call_id, None)
-        report = call.silence() if call else MediaReport(engine=self._engine.name)
+        report = call.stop() if call else MediaReport(engine=self._engine.name)
         self._tell({"event": "closed", "call": call_id, "report": wire.pack_report(report)})
         if connecting := self._connecting.get(call_id):
             connecting.cancel()
@@ -334,7 +312,7 @@ def main() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     settings = json.loads(sys.argv[1])
     with asyncio.Runner(loop_factory=EngineLoop) as runner:
-        runner.run(serve(socket.socket(fileno=os.dup(0)), settings))
+        runner.run(serve(socket.socket(fileno=sys.stdin.fileno()), settings))
 
 
 if __name__ == "__main__":
