@@ -1,0 +1,145 @@
+"""Messages between two users, each of whom keeps a copy of his own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from telethon.tl import types
+
+from gateway.sandbox.cloud import Cloud, Link
+from gateway.sandbox.mtproto import TL
+from gateway.sandbox.world import StoredMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The sender's own copy, and the update that tells of it."""
+
+    message: TL
+    update: TL
+
+
+class Mailbox:
+    """Who else is told, with which pts, is known here; what a client asks is not."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._world = cloud.world
+
+    def post(
+        self,
+        sender: int,
+        peer: int,
+        *,
+        random_id: int | None = None,
+        action: TL = None,
+        but: Link | None = None,
+        **content: Any,
+    ) -> Posted:
+        """Put a message into both mailboxes.
+
+        Args:
+            action: Makes it a service message.
+            but: The connection that learns of it by an answer.
+            content: Fields of the TL message: `message`, `entities`, `reply_markup`, `via_bot_id`, ...
+        """
+        uid = uuid.uuid4().hex
+        own = self._store(uid, sender, peer, outgoing=True, random_id=random_id, action=action, but=but, **content)
+        if peer != sender:
+            self._store(uid, peer, sender, outgoing=False, random_id=None, action=action, but=None, **content)
+        return own
+
+    def _store(
+        self,
+        uid: str,
+        owner: int,
+        peer: int,
+        *,
+        outgoing: bool,
+        random_id: int | None,
+        action: TL,
+        but: Link | None,
+        **content: Any,
+    ) -> Posted:
+        number = self._world.next_message_id(owner)
+        make = types.Message if action is None else types.MessageService
+        fields = content if action is None else {"action": action}
+        now = self._cloud.date()
+        message = make(id=number, peer_id=types.PeerUser(peer), date=now, out=outgoing or None, **fields)
+        self._world.add_message(
+            StoredMessage(owner, number, uid, peer, outgoing, int(now.timestamp()), random_id, bytes(message))
+        )
+        about = {owner, peer} | ({content["via_bot_id"]} if content.get("via_bot_id") else set())
+        update = self._cloud.lasting(owner, lambda pts: types.UpdateNewMessage(message, pts, 1), about)
+        self._cloud.tell(owner, [update], about, but=but)
+        return Posted(message, update)
+
+    def delete(self, owner: int, ids: Iterable[int], *, revoke: bool, but: Link | None = None) -> tuple[int, int]:
+        """Delete the owner's copies, and with `revoke` the others', too. Answers his pts, and by how much it grew."""
+        doomed: dict[int, list[int]] = {owner: []}
+        for number in ids:
+            for own in self._world.messages("owner = ? AND id = ?", owner, number):
+                copies = self._world.messages("uid = ?", own.uid) if revoke else [own]
+                for copy in copies:
+                    doomed.setdefault(copy.owner, []).append(copy.id)
+        for holder, numbers in doomed.items():
+            if numbers:
+                self._world.delete_messages(holder, numbers)
+                self._tell_deleted(holder, numbers, but if holder == owner else None)
+        return self._world.user(owner).pts, len(doomed[owner])
+
+    def _tell_deleted(self, owner: int, numbers: list[int], but: Link | None) -> None:
+        update = self._cloud.lasting(
+            owner, lambda pts: types.UpdateDeleteMessages(numbers, pts, len(numbers)), [], count=len(numbers)
+        )
+        self._cloud.tell(owner, [update], [], but=but)
+
+    def read(self, owner: int, peer: int, max_id: int, *, but: Link | None = None) -> tuple[int, int]:
+        """The owner has read what the peer wrote. Answers his pts, and by how much it grew."""
+        newest = self._world.messages(
+            "owner = ? AND peer = ? AND NOT outgoing AND id <= ?", owner, peer, max_id or 2**31 - 1
+        )
+        if not newest or newest[0].id <= self._world.read_marks(owner, peer)[0]:
+            return self._world.user(owner).pts, 0
+        last = newest[0]
+        self._world.mark_read(owner, peer, inbox=last.id)
+        unread = self._world.unread(owner, peer)
+        update = self._cloud.lasting(
+            owner, lambda pts: types.UpdateReadHistoryInbox(types.PeerUser(peer), last.id, unread, pts, 1), [peer]
+        )
+        self._cloud.tell(owner, [update], [peer], but=but)
+        for copy in self._world.messages("uid = ? AND owner != ?", last.uid, owner):
+            self._tell_seen(copy)
+        return update.pts, 1
+
+    def _tell_seen(self, copy: StoredMessage) -> None:
+        self._world.mark_read(copy.owner, copy.peer, outbox=copy.id)
+        seen = self._cloud.lasting(
+            copy.owner,
+            lambda pts: types.UpdateReadHistoryOutbox(types.PeerUser(copy.peer), copy.id, pts, 1),
+            [copy.peer],
+        )
+        self._cloud.tell(copy.owner, [seen], [copy.peer])
+
+    def edit(self, owner: int, number: int, *, but: Link | None = None, **content: Any) -> Posted | None:
+        """Change all copies of a message. None when the owner has no such message."""
+        result = None
+        for own in self._world.messages("owner = ? AND id = ?", owner, number):
+            for copy in self._world.messages("uid = ?", own.uid):
+                edited = self._edit(copy, but if copy.owner == owner else None, content)
+                result = edited if copy.owner == owner else result
+        return result
+
+    def _edit(self, copy: StoredMessage, but: Link | None, content: dict[str, Any]) -> Posted:
+        message = copy.message
+        for name, value in content.items():
+            setattr(message, name, value)
+        message.edit_date = self._cloud.date()
+        self._world.change_message(copy.owner, copy.id, message)
+        about = {copy.owner, copy.peer}
+        update = self._cloud.lasting(copy.owner, lambda pts: types.UpdateEditMessage(message, pts, 1), about)
+        self._cloud.tell(copy.owner, [update], about, but=but)
+        return Posted(message, update)
