@@ -117,6 +117,7 @@ Acquire::IndexTargets::deb::Packages {
 APT::Architectures { "$arch"; };
 APT::Sandbox::User "";
 APT::Install-Recommends "false";
+APT::Update::Error-Mode "any";
 APT::Default-Release "";
 Acquire::Languages "none";
 Acquire::Retries "3";
@@ -239,7 +240,7 @@ for file in "$work/keep/usr/sbin/asterisk" "$keep"/asterisk/modules/*.so; do
         die "$(basename "$file") can't be linked: $("$loader" --library-path "$lib" --list "$file" 2>&1 | tail -n 1)"
 done >"$work/linked"
 # libgcc_s is opened by the C library itself when a thread is cancelled.
-{ awk '$2 == "=>" { print $3 }' "$work/linked" | sort -u; echo "$lib/libgcc_s.so.1"; } | while read -r path; do
+{ sed -n 's/.* => \(.*\) (0x[0-9a-f]*)$/\1/p' "$work/linked" | sort -u; echo "$lib/libgcc_s.so.1"; } | while read -r path; do
     case $path in
     "$lib"/*) cp -L "$path" "$keep/" ;;
     *) die "$path is of the host, not of the packages: the closure is not whole." ;;
