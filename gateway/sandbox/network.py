@@ -23,6 +23,9 @@ MARK: Final = "SIPTG_PRIVATE_NETWORK"
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWNET: Final = 0x40000000
 
+#: Source: capset(2), _LINUX_CAPABILITY_VERSION_3.
+CAPABILITY_VERSION: Final = 0x20080522
+
 
 class PrivateNetworkError(RuntimeError):
     """The kernel refuses a network of our own; the text is a sentence for a person."""
@@ -49,6 +52,8 @@ def enter_private_network() -> str:
         raise PrivateNetworkError("a private network must be entered before any thread is started")
     _unshare()
     _raise_interfaces()
+    if os.geteuid() != 0:
+        _lay_down_capabilities()
     os.environ[MARK] = _namespace()
     return ADDRESS
 
@@ -88,6 +93,14 @@ def _raise_interfaces() -> None:
     except (NetlinkError, OSError) as error:
         # NetlinkError carries the kernel's number as `code`.
         raise _refusal(getattr(error, "code", None) or getattr(error, "errno", None) or 0) from error
+
+
+def _lay_down_capabilities() -> None:
+    """Be no more than before: whoever makes a user namespace has all powers in it, over his own read-only files too."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0)
+    none_of_them = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(header, none_of_them) != 0:
+        raise _refusal(ctypes.get_errno())
 
 
 def _refusal(code: int) -> PrivateNetworkError:

@@ -47,7 +47,7 @@ def test_threads_started_before_are_refused_with_a_sentence() -> None:
     assert "before any thread is started" in child.stderr
 
 
-def test_another_user_than_root_keeps_his_id(tmp_path: Path) -> None:
+def test_another_user_than_root_keeps_his_id_and_no_more_powers(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
     for parent in (tmp_path, *tmp_path.parents[:2]):
@@ -58,7 +58,8 @@ def test_another_user_than_root_keeps_his_id(tmp_path: Path) -> None:
     script = (
         "import ctypes, os, pyroute2; pyroute2.IPRoute().close(); import gateway.sandbox.network as n; "
         "os.setgroups([]); os.setgid(65534); os.setuid(65534); ctypes.CDLL(None).prctl(4, 1); "
-        f"n.enter_private_network(); open({str(made)!r}, 'w').close(); print(os.getuid())"
+        f"n.enter_private_network(); open({str(made)!r}, 'w').close(); print(os.getuid()); "
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('CapEff')))"
     )
     child = subprocess.run(
         [sys.executable, "-c", script],
@@ -70,5 +71,5 @@ def test_another_user_than_root_keeps_his_id(tmp_path: Path) -> None:
     )
     if "the kernel refuses" in child.stderr:
         pytest.skip(child.stderr.splitlines()[-1])
-    assert child.stdout.split() == ["65534"], child.stderr
+    assert child.stdout.split() == ["65534", "0" * 16], child.stderr
     assert made.stat().st_uid == 65534
