@@ -28,8 +28,7 @@ CONNECT_S: Final = 25.0
 #: A worker starts in 0.2 s, and answers in less than a millisecond. One that takes so long hangs.
 START_S: Final = 15.0
 ANSWER_S: Final = 5.0
-#: A worker that dies sooner than this after its start is restarted with a pause.
-UNHEALTHY_S: Final = 2.0
+#: Before the next try, when a worker ended before it was ready.
 PAUSE_S: Final = 1.0
 
 #: One thread each for numpy, which works on 160 samples, and few malloc arenas: an idle worker is 10 MB smaller.
@@ -107,6 +106,8 @@ class MediaPool:
         self._closing = True
         for worker in self._workers:
             worker.hang_up()
+        if kind is None or not issubclass(kind, asyncio.CancelledError):
+            kind = error = trace = None  # the body's own error goes on as it is, not as part of a group
         await self._group.__aexit__(kind, error, trace)
 
     def place(self, call_id: str) -> MediaCall:
@@ -134,14 +135,12 @@ class MediaPool:
 
     async def _keep(self, worker: _Worker) -> None:
         """Run one worker after the other in this place, until the pool closes."""
-        loop = asyncio.get_running_loop()
         while True:
-            started_at = loop.time()
             try:
                 await worker.run()
             finally:
                 self._workers.remove(worker)
-            if not self._closing and loop.time() - started_at < UNHEALTHY_S:
+            if not self._closing and not worker.was_ready:
                 await asyncio.sleep(PAUSE_S)
             if self._closing:
                 return
@@ -165,6 +164,10 @@ class _Worker:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
+
+    @property
+    def was_ready(self) -> bool:
+        return self.ready.done() and self.ready.exception() is None
 
     @property
     def setting_up(self) -> bool:

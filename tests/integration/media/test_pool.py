@@ -1,0 +1,392 @@
+"""The whole audio path: RTP, a worker process, ntgcalls, and a Telegram user's ntgcalls in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import psutil
+import pytest
+
+from gateway.errors import CallError, GatewayError, HangupCause
+from gateway.media import pool as pool_module
+from gateway.media.model import AudioFormat, EngineSetup, MediaReport
+from gateway.media.pool import MediaCall, MediaPool, MediaSettings
+from tests.integration.media.peer import RATE_HZ, Users
+from tests.integration.media.phone import Channel, loudest_hz
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[MediaPool]:
+    async with MediaPool(MediaSettings(workers=2)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def users() -> AsyncIterator[Users]:
+    async with Users.open() as opened:
+        yield opened
+
+
+@dataclass
+class Talk:
+    """A call in a test: its media, Asterisk's end and the user's number, each with a tone of his own."""
+
+    call: MediaCall
+    channel: Channel
+    number: int
+    sip_hz: float
+    telegram_hz: float
+
+    async def assert_heard(self, users: Users) -> None:
+        """Whether each hears the other's tone, and nothing stronger."""
+        heard = await users.heard(self.number)
+        assert loudest_hz(heard[-RATE_HZ // 2 :], RATE_HZ) == pytest.approx(self.sip_hz, abs=5)
+        rate_hz = self.channel.format.rate_hz
+        assert loudest_hz(self.channel.heard[-rate_hz // 2 :], rate_hz) == pytest.approx(self.telegram_hz, abs=5)
+
+
+async def connect(
+    pool: MediaPool, users: Users, number: int, audio_format: AudioFormat = AudioFormat.ALAW, ptime_ms: int = 20
+) -> Talk:
+    call = pool.place(f"call{number}")
+    call.choose(audio_format)
+    sip_hz, telegram_hz = 400.0 + 50 * number, 1500.0 + 50 * number
+    channel = Channel(audio_format, await call.open_rtp(), sip_hz, ptime_ms)
+    call.aim_rtp(channel.address)
+    key = os.urandom(256)
+    outgoing = number % 2 == 0
+    users.join(number, key, outgoing=not outgoing, hz=telegram_hz, versions=pool.versions, on_signal=call.hear_signal)
+    setup = EngineSetup(key, outgoing, (), pool.versions, True)
+    await call.connect(setup, lambda blob: users.hear_signal(number, blob))
+    return Talk(call, channel, number, sip_hz, telegram_hz)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
+
+
+@contextlib.contextmanager
+def talking(*talks: Talk) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for talk in talks:
+            talk.channel.close()
+
+
+async def test_the_engine_says_which_versions_it_speaks(pool: MediaPool) -> None:
+    assert {"8.0.0", "13.0.0"} <= set(pool.versions)
+    assert pool.engine
+
+
+@pytest.mark.parametrize("audio_format", list(AudioFormat))
+async def test_a_tone_goes_each_way_whatever_the_packet_length(
+    pool: MediaPool, users: Users, audio_format: AudioFormat
+) -> None:
+    talks = [await connect(pool, users, n, audio_format, ptime_ms) for n, ptime_ms in enumerate((10, 20, 30, 40))]
+    with talking(*talks):
+        await asyncio.gather(*(talk.channel.talk(1.5) for talk in talks))
+        for talk in talks:
+            await talk.assert_heard(users)
+            packets = talk.channel.packets
+            assert packets[0].marker
+            assert not any(packet.marker for packet in packets[1:])
+            assert {len(packet.payload) for packet in packets} == {160}
+            assert {packet.payload_type for packet in packets} == {audio_format.payload_type}
+            ticks = {b.timestamp - a.timestamp for a, b in itertools.pairwise(packets)}
+            assert ticks <= {160, 160 - 2**32}
+            report = await talk.call.close()
+            assert report.engine == pool.engine
+            assert report.version in pool.versions
+            assert report.to_telegram.packets >= 1500 // 40 - 1
+            assert (report.to_telegram.lost, report.to_telegram.late) == (0, 0)
+            assert report.to_sip.packets >= 60
+
+
+async def test_ten_calls_at_once_and_none_crossed(pool: MediaPool, users: Users) -> None:
+    talks = await asyncio.gather(*(connect(pool, users, n) for n in range(10)))
+    with talking(*talks):
+        await asyncio.gather(*(talk.channel.talk(1.2) for talk in talks))
+        for talk in talks:
+            await talk.assert_heard(users)
+    assert len(pool.pids) == 2
+
+
+async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(pool: MediaPool, users: Users) -> None:
+    first = await connect(pool, users, 0)
+    (victim,) = pool.pids[:1]
+    await until(lambda: len(pool.pids) == 2)
+    other = await connect(pool, users, 1)
+    with talking(first, other):
+        os.kill(victim, signal.SIGKILL)
+        async with asyncio.timeout(1):
+            ending = await first.call.lost()
+        assert ending.cause is HangupCause.MEDIA_LOST
+        assert "worker" in ending.detail
+        assert await first.call.close() == MediaReport()
+        await other.channel.talk(1.0)
+        await other.assert_heard(users)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await other.call.lost()
+        assert victim not in pool.pids
+        await until(lambda: len(pool.pids) == 2)
+        third = await connect(pool, users, 2)
+        with talking(third):
+            await third.channel.talk(1.0)
+            await third.assert_heard(users)
+
+
+async def test_a_worker_killed_in_mid_setup_fails_what_waits_for_it(pool: MediaPool) -> None:
+    call = pool.place("call")
+    call.choose(AudioFormat.ULAW)
+    await call.open_rtp()
+    setup = EngineSetup(os.urandom(256), True, (), pool.versions, True)
+    blobs: list[bytes] = []
+    async with asyncio.TaskGroup() as group:
+        connecting = group.create_task(_outcome(call.connect(setup, blobs.append)))
+        await until(lambda: bool(blobs))
+        os.kill(pool.pids[0], signal.SIGKILL)
+    assert connecting.result() is HangupCause.MEDIA_LOST
+
+
+async def _outcome(connecting: Awaitable[object]) -> HangupCause | None:
+    try:
+        await connecting
+    except CallError as error:
+        return error.ending.cause
+    return None
+
+
+async def test_a_stopped_worker_is_found_out_and_replaced(pool: MediaPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "ANSWER_S", 0.3)
+    async with MediaPool(MediaSettings(workers=1)) as watched:
+        call = watched.place("call")
+        call.choose(AudioFormat.ALAW)
+        await call.open_rtp()
+        os.kill(watched.pids[0], signal.SIGSTOP)
+        async with asyncio.timeout(5):
+            assert (await call.lost()).cause is HangupCause.MEDIA_LOST
+        await call.close()
+        another = watched.place("another")
+        another.choose(AudioFormat.ALAW)
+        monkeypatch.setattr(pool_module, "ANSWER_S", 5)
+        await another.open_rtp()
+
+
+async def test_a_worker_exits_as_soon_as_its_node_is_gone_and_not_on_the_terminals_signals() -> None:
+    node, its = socket.socketpair()
+    settings = MediaSettings().model_dump_json(include={"engine", "host", "rtp_ports", "first_audio_s"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway.media.worker", settings, stdin=its.fileno()
+    )
+    its.close()
+    node.setblocking(False)
+    loop = asyncio.get_running_loop()
+    assert b'"ready"' in await loop.sock_recv(node, 65536)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(number)
+    await loop.sock_sendall(node, b'{"do":"ping"}\n')
+    assert b'"pong"' in await loop.sock_recv(node, 65536)
+    node.close()
+    async with asyncio.timeout(2):
+        assert await process.wait() == 0
+
+
+async def test_nobody_answering_is_told_in_time_and_frees_the_engine(
+    pool: MediaPool, users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "CONNECT_S", 0.5)
+    call = pool.place("lonely")
+    call.choose(AudioFormat.ALAW)
+    setup = EngineSetup(os.urandom(256), True, (), pool.versions, True)
+    with pytest.raises(CallError, match="no media connection") as failure:
+        await call.connect(setup, lambda _: None)
+    assert failure.value.ending.cause is HangupCause.MEDIA_LOST
+    await call.close()
+    monkeypatch.setattr(pool_module, "CONNECT_S", 10)
+    talk = await connect(pool, users, 1)
+    with talking(talk):
+        await talk.channel.talk(1.0)
+        await talk.assert_heard(users)
+
+
+async def test_a_call_whose_audio_never_comes_is_lost_with_a_reason(users: Users) -> None:
+    async with MediaPool(MediaSettings(workers=1, first_audio_s=0.3)) as pool:
+        talk = await connect(pool, users, 1)
+        with talking(talk):
+            async with asyncio.timeout(2):
+                ending = await talk.call.lost()
+            assert ending.cause is HangupCause.MEDIA_LOST
+            assert "Asterisk" in ending.detail
+
+
+async def test_rubbish_and_strangers_are_counted_and_do_no_harm(pool: MediaPool, users: Users) -> None:
+    talk = await connect(pool, users, 1)
+    worker = talk.channel.worker
+    with talking(talk), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for rubbish in (b"", b"\x80", os.urandom(1400), bytes(2000), b"\x80\x08" + bytes(170)):
+            stranger.sendto(rubbish, worker)
+            talk.channel.send(b"\x40" + rubbish[:1000])
+        await talk.channel.talk(1.0)
+        await talk.assert_heard(users)
+    report = await talk.call.close()
+    assert report.to_telegram.ignored == 10
+    assert report.to_telegram.packets == 50
+
+
+async def test_a_lossy_line_is_concealed_and_counted(pool: MediaPool, users: Users) -> None:
+    talk = await connect(pool, users, 1)
+    with talking(talk):
+        await talk.channel.talk(1.5, lose_every=10)
+        await talk.assert_heard(users)
+    report = await talk.call.close()
+    assert report.to_telegram.lost == 7
+    assert report.to_telegram.concealed_ms == pytest.approx(140, abs=20)
+
+
+async def test_a_line_on_hold_is_filled_with_silence_and_speech_goes_on_after_it(pool: MediaPool, users: Users) -> None:
+    talk = await connect(pool, users, 1)
+    with talking(talk):
+        await talk.channel.talk(0.3)
+        await asyncio.sleep(1.0)
+        await talk.channel.talk(1.0)
+        await talk.assert_heard(users)
+    report = await talk.call.close()
+    assert report.to_telegram.filled_ms == pytest.approx(960, abs=150)
+
+
+async def test_media_may_be_closed_in_any_state_and_any_number_of_times(pool: MediaPool, users: Users) -> None:
+    untouched = pool.place("untouched")
+    assert (await untouched.close()).to_sip.packets == 0
+    opened = pool.place("opened")
+    opened.choose(AudioFormat.G722)
+    await opened.open_rtp()
+    first, second = await asyncio.gather(opened.close(), opened.close())
+    assert first == second == await opened.close()
+    waiting = pool.place("waiting")
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(_outcome(waiting.open_rtp()))
+        await asyncio.sleep(0)
+        await waiting.close()
+    assert asked.result() is HangupCause.NORMAL
+    with pytest.raises(CallError):
+        await waiting.open_rtp()
+    connecting = pool.place("connecting")
+    connecting.choose(AudioFormat.ULAW)
+    setup = EngineSetup(os.urandom(256), True, (), pool.versions, True)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_outcome(connecting.connect(setup, lambda _: None)))
+        await asyncio.sleep(0.05)
+        await connecting.close()
+    talk = await connect(pool, users, 1)
+    with talking(talk):
+        await talk.channel.talk(0.6)
+    assert (await talk.call.close()).to_telegram.packets == 30
+
+
+async def test_the_second_leg_of_a_fork_that_chooses_a_codec_is_told_that_it_is_too_late(pool: MediaPool) -> None:
+    call = pool.place("call")
+    call.choose(AudioFormat.ALAW)
+    with pytest.raises(CallError) as failure:
+        call.choose(AudioFormat.G722)
+    assert failure.value.ending.cause is HangupCause.ANSWERED_ELSEWHERE
+    assert call.format is AudioFormat.ALAW
+
+
+async def test_connecting_waits_for_the_codec_and_keeps_the_signals_that_came_before(
+    pool: MediaPool, users: Users
+) -> None:
+    call = pool.place("call")
+    key = os.urandom(256)
+    users.join(7, key, outgoing=True, hz=None, versions=pool.versions, on_signal=call.hear_signal)
+    setup = EngineSetup(key, False, (), pool.versions, True)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        connecting = group.create_task(call.connect(setup, lambda blob: users.hear_signal(7, blob)))
+        await asyncio.sleep(0.4)  # the user's first blobs are there by now
+        assert not connecting.done()
+        call.choose(AudioFormat.ALAW)
+    await call.close()
+
+
+async def test_ports_come_from_the_range_and_are_kept_from_new_calls_for_a_while(pool: MediaPool) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with MediaPool(MediaSettings(workers=1, rtp_ports=(port, port))) as narrow:
+        calls = [narrow.place(f"call{n}") for n in range(3)]
+        for call in calls:
+            call.choose(AudioFormat.ALAW)
+        assert (await calls[0].open_rtp()).port == port
+        with pytest.raises(CallError) as failure:
+            await calls[1].open_rtp()
+        assert failure.value.ending.cause is HangupCause.CONGESTION
+        await calls[0].close()
+        with pytest.raises(CallError):
+            await calls[1].open_rtp()
+        await asyncio.sleep(1.2)
+        assert (await calls[2].open_rtp()).port == port
+
+
+async def test_many_calls_leave_nothing_behind(users: Users) -> None:
+    async with MediaPool(MediaSettings(workers=1)) as pool:
+        worker = psutil.Process(pool.pids[0])
+        fds, threads = [], []
+        tasks = len(asyncio.all_tasks())
+        for number in range(12):
+            talk = await connect(pool, users, number)
+            with talking(talk):
+                await talk.channel.talk(0.06)
+            await asyncio.gather(talk.call.close(), users.ask("leave", number))
+            opened = pool.place(f"unanswered{number}")
+            opened.choose(AudioFormat.G722)
+            await opened.open_rtp()
+            await opened.close()
+            if number in {3, 11}:
+                await asyncio.sleep(1.3)
+                fds.append(worker.num_fds())
+                threads.append(worker.num_threads())
+                assert not worker.net_connections("udp")
+        assert fds[1] <= fds[0]
+        assert threads[1] <= threads[0]
+        assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_a_closed_pool_ends_its_calls_and_takes_no_more() -> None:
+    async with MediaPool(MediaSettings(workers=1)) as pool:
+        pids = pool.pids
+        call = pool.place("call")
+        call.choose(AudioFormat.ALAW)
+        await call.open_rtp()
+    assert (await call.lost()).cause is HangupCause.SHUTDOWN
+    await call.close()
+    with pytest.raises(CallError):
+        pool.place("late")
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
+async def test_an_engine_that_is_not_there_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "PAUSE_S", 0.01)
+    begun = time.monotonic()
+    settings = MediaSettings.model_construct(**MediaSettings().model_dump() | {"engine": "telepathy"})
+    with pytest.raises(GatewayError, match="telepathy"):
+        async with MediaPool(settings):
+            pass
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("ports", [(80, 90), (20000, 10000), (65000, 70000)])
+def test_a_port_range_that_is_none_is_refused(ports: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="rtp_ports"):
+        MediaSettings(rtp_ports=ports)
