@@ -12,8 +12,12 @@ from typing import Any, Final, Protocol
 from telethon.tl import types
 
 from gateway.sandbox.mtproto import TL
+from gateway.sandbox.profiles import Profiles
 from gateway.sandbox.settings import Settings
 from gateway.sandbox.world import Authorization, User, World
+
+#: Clients are told to live here; there is no other. Source: Telegram's own test servers begin with 2, too.
+DC: Final = 2
 
 #: Answered to who asks for more than this many updates at once. Source: updates.getDifference, pts_total_limit.
 DIFFERENCE_LIMIT: Final = 1000
@@ -44,6 +48,9 @@ class Cloud:
     def __init__(self, world: World, settings: Settings) -> None:
         self.world = world
         self.settings = settings
+        self.profiles = Profiles(world)
+        #: Told of all that users are told, connected or not, inside the change that it is a part of.
+        self.listeners: list[Callable[[int, Sequence[TL]], None]] = []
         #: Faults of the sandbox itself: a test that saw any has failed.
         self.failures: list[Exception] = []
         self._links: defaultdict[int, set[Link]] = defaultdict(set)
@@ -103,7 +110,7 @@ class Cloud:
         but: Link | None = None,
         devices: Callable[[Authorization], bool] = lambda _: True,
     ) -> None:
-        """Push updates to the user's devices that are connected.
+        """Push updates to the user's devices that are connected, and let the listeners know.
 
         Args:
             updates: With their pts, where they have one.
@@ -111,6 +118,8 @@ class Cloud:
             but: The connection that learns of it by an answer.
             devices: Which of his logins are told.
         """
+        for listener in self.listeners:
+            listener(user_id, updates)
         links = [
             link
             for authorization in self.world.authorizations("user", user_id)
@@ -144,7 +153,15 @@ class Cloud:
         """The user as `viewer` sees him: by the name he gave him, with a phone number if he may know it."""
         contact = self.world.contact(viewer, user.id)
         phone_known = (contact and contact[2]) or self.world.allows(user.id, "PhoneNumber", viewer)
-        bot: dict[str, Any] = {"bot": True, "bot_info_version": 1} if user.is_bot else {}
+        bot: dict[str, Any] = {}
+        if user.is_bot:
+            profile = self.profiles.of(user.id)
+            bot = {
+                "bot": True,
+                "bot_nochats": True,
+                "bot_info_version": 1,
+                "bot_inline_placeholder": profile.inline_placeholder if profile.inline else None,
+            }
         return types.User(
             id=user.id,
             is_self=user.id == viewer or None,

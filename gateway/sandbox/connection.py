@@ -227,18 +227,21 @@ class Connection:
         body = self._outcome(request, query)
         if fault and fault.kind is FaultKind.DROP_AFTER:
             self.drop()
+        elif isinstance(body, asyncio.Future):
+            body.add_done_callback(lambda answer: self._answer(msg_id, _awaited(answer)))
         else:
             self._answer(msg_id, body)
         if wants_updates and not self.wants_updates and self._telegram.world.authorization_of(self.key_id):
             self._begin_updates()
         self._cloud.flush()
 
-    def _outcome(self, request: Request, query: TL) -> bytes:
+    def _outcome(self, request: Request, query: TL) -> bytes | asyncio.Future[Any]:
         """Execute a request, all of it or nothing, and serialise its answer before the change counts."""
         try:
             with self._cloud.change():
                 known = self._admitted(request, query)
-                return serialise(known.handler(request, query))
+                answer = known.handler(request, query)
+                return answer if isinstance(answer, asyncio.Future) else serialise(answer)
         except RememberedError as refused:
             with self._cloud.change():
                 refused.note()
@@ -303,6 +306,13 @@ def _contained(body: bytes) -> list[tuple[int, bytes]]:
         found.append((msg_id, body[at + 16 : at + 16 + length]))
         at += 16 + length
     return found
+
+
+def _awaited(answer: asyncio.Future[Any]) -> bytes:
+    try:
+        return serialise(answer.result())
+    except RpcError as refused:
+        return _error(refused)
 
 
 def _error(refused: RpcError) -> bytes:

@@ -9,17 +9,16 @@ from typing import Any, Final, TypeVar
 
 from telethon.tl import types
 
+from gateway.sandbox.bots import Bots
 from gateway.sandbox.calls import PhoneCalls
 from gateway.sandbox.cloud import Cloud, Link
+from gateway.sandbox.files import Files
 from gateway.sandbox.logins import Logins
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.mtproto import TL
 from gateway.sandbox.rpcerror import RpcError
 from gateway.sandbox.settings import Settings
 from gateway.sandbox.world import SERVICE_USER_ID, Authorization, User, World
-
-#: Clients are told to live here; there is no other. Source: Telegram's own test servers begin with 2, too.
-DC: Final = 2
 
 
 class Telegram:
@@ -32,10 +31,13 @@ class Telegram:
         self.mailbox = Mailbox(self.cloud)
         self.logins = Logins(self.cloud, self.mailbox)
         self.calls = PhoneCalls(self.cloud, self.mailbox)
+        self.files = Files(self.cloud)
+        self.bots = Bots(self.cloud, self.mailbox)
         #: Where clients connect; known once the server listens.
         self.address = ("127.0.0.1", 0)
 
     def close(self) -> None:
+        self.bots.close()
         self.calls.close()
         self.world.close()
 
@@ -103,7 +105,9 @@ METHODS: Final[dict[type, Method]] = {}
 
 
 def method(request_type: type, *, is_open: bool = False) -> Callable[[_H], _H]:
-    """The decorated function answers requests of this type: with a TL object, a bool, or a list of objects."""
+    """The decorated function answers requests of this type: with a TL object, a bool, or a list of objects;
+    or with a future of such an answer, when somebody else is to give it.
+    """
 
     def register(handler: _H) -> _H:
         METHODS[request_type] = Method(method_name(request_type), handler, is_open)

@@ -19,10 +19,11 @@ from telethon.crypto import rsa
 from telethon.sessions import StringSession
 
 from gateway.sandbox.calls import PhoneCall
+from gateway.sandbox.cloud import DC
 from gateway.sandbox.connection import Connection
 from gateway.sandbox.faults import Fault, Faults
 from gateway.sandbox.mtproto import AuthKey, ServerKey
-from gateway.sandbox.rpc import DC, Telegram
+from gateway.sandbox.rpc import Telegram
 from gateway.sandbox.settings import Settings
 from gateway.sandbox.world import Authorization, Rules, User, World, digits
 

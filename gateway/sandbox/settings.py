@@ -23,6 +23,13 @@ class Settings(BaseModel):
     #: How long a fresh login may not touch the other ones.
     fresh_s: float = 86400
 
+    #: How long a bot may take to answer a press or an inline query. Telegram's own number is not known.
+    bot_answer_s: float = 10
+    #: How many messages a bot may send to one chat in a second, and at once; None: as many as it likes. Telegram
+    #: publishes no numbers. Source: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this.
+    bot_chat_rate: float | None = None
+    bot_chat_burst: int = 20
+
     #: Source: https://core.telegram.org/constructor/config (call_*_timeout_ms).
     call_receive_timeout_ms: int = 20_000
     call_ring_timeout_ms: int = 90_000

@@ -204,6 +204,10 @@ class World:
             raise
         self._db.execute("COMMIT")
 
+    def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """For subjects that keep tables of their own."""
+        return self._db.execute(statement, values).fetchall()
+
     # Users
 
     def create_user(

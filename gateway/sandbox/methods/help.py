@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from telethon.tl import functions, types
 
+from gateway.sandbox.cloud import DC
 from gateway.sandbox.mtproto import TL
-from gateway.sandbox.rpc import DC, Request, method
+from gateway.sandbox.rpc import Request, method
 
 f = functions.help
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from telethon.tl import functions, types
 
+from gateway.sandbox.methods.files import media
 from gateway.sandbox.mtproto import TL
 from gateway.sandbox.rpc import Request, method
 from gateway.sandbox.rpcerror import RpcError
@@ -15,16 +16,28 @@ f = functions.messages
 
 #: Source: https://core.telegram.org/constructor/config (message_length_max).
 MAX_LENGTH = 4096
+MAX_CAPTION_LENGTH = 1024
 
 
 @method(f.SendMessageRequest)
 def send_message(request: Request, query: TL) -> TL:
-    sender = request.world.user(request.user_id)
-    peer = request.user(query.peer)
     if not query.message.strip():
         raise RpcError(400, "MESSAGE_EMPTY")
     if len(query.message) > MAX_LENGTH:
         raise RpcError(400, "MESSAGE_TOO_LONG")
+    return _send(request, query, None)
+
+
+@method(f.SendMediaRequest)
+def send_media(request: Request, query: TL) -> TL:
+    if len(query.message) > MAX_CAPTION_LENGTH:
+        raise RpcError(400, "MEDIA_CAPTION_TOO_LONG")
+    return _send(request, query, media(request, query.media))
+
+
+def _send(request: Request, query: TL, attached: TL) -> TL:
+    sender = request.world.user(request.user_id)
+    peer = request.user(query.peer)
     if request.world.is_blocked(peer.id, sender.id):
         raise RpcError(400, "YOU_BLOCKED_USER" if request.world.is_blocked(sender.id, peer.id) else "USER_IS_BLOCKED")
     if request.world.messages("owner = ? AND random_id = ?", sender.id, query.random_id):
@@ -37,6 +50,7 @@ def send_message(request: Request, query: TL) -> TL:
         but=request.link,
         message=query.message,
         entities=query.entities or None,
+        media=attached,
         silent=query.silent,
         # Only bots may send keyboards.
         reply_markup=query.reply_markup if sender.is_bot else None,
