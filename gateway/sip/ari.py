@@ -261,7 +261,8 @@ class Ari:
         *,
         gone_is_fine: bool = False,
     ) -> Any:
-        assert self._session is not None, "Ari is used inside `async with`"
+        if self._session is None or self._session.closed:
+            raise AriError("the connection to Asterisk is closed")
         address = self._address()
         try:
             async with self._session.request(
