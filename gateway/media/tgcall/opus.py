@@ -13,6 +13,7 @@ import ctypes.util
 import functools
 import os
 import pathlib
+import sys
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +48,9 @@ _FRAME_TICKS: Final = _SILK * 3 + _HYBRID * 2 + _CELT * 4
 
 @functools.cache
 def load_libopus() -> ctypes.CDLL:
-    """Find and open libopus: in the folder of `SIPTG_LIBOPUS` if that is set, else where the system keeps it.
+    """Find and open libopus: in the folder of `SIPTG_LIBOPUS`, where the system keeps it, or in Python's own prefix.
+
+    The last is for a virtual environment that brings the library along, on a system without it.
 
     Raises:
         EngineError: There is none.
@@ -55,6 +58,7 @@ def load_libopus() -> ctypes.CDLL:
     folder = os.environ.get(FOLDER_VARIABLE)
     names = [str(path) for path in sorted(pathlib.Path(folder).glob("libopus.so*"))] if folder else []
     names += [name for name in (ctypes.util.find_library("opus"), "libopus.so.0") if name]
+    names.append(f"{sys.prefix}/lib/libopus.so.0")
     for name in names:
         try:
             return _declare(ctypes.CDLL(name))
