@@ -61,15 +61,15 @@ class PhoneCall:
     caller: int
     callee: int
     caller_key: int
-    g_a_hash: bytes
-    caller_protocol: TL
+    g_a_hash: bytes = field(repr=False)
+    caller_protocol: TL = field(repr=False)
     date: float
     video: bool = False
     callee_key: int | None = None
-    g_a: bytes = b""
-    g_b: bytes = b""
+    g_a: bytes = field(default=b"", repr=False)
+    g_b: bytes = field(default=b"", repr=False)
     key_fingerprint: int = 0
-    protocol: TL = None
+    protocol: TL = field(default=None, repr=False)
     receive_date: float | None = None
     start_date: float | None = None
     state: CallState = CallState.REQUESTED

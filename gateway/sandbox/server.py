@@ -3,46 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import ipaddress
-import os
-import struct
-from collections.abc import Callable
+import signal
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import structlog
-from telethon import TelegramClient
-from telethon.crypto import rsa
-from telethon.sessions import StringSession
 
-from gateway.sandbox.calls import PhoneCall
-from gateway.sandbox.cloud import DC
 from gateway.sandbox.connection import Connection
-from gateway.sandbox.faults import Fault, Faults
-from gateway.sandbox.mtproto import AuthKey, ServerKey
+from gateway.sandbox.control import Control
+from gateway.sandbox.faults import Faults
+from gateway.sandbox.mtproto import ServerKey
+from gateway.sandbox.robots import Robots
 from gateway.sandbox.rpc import Telegram
+from gateway.sandbox.scene import Scene
 from gateway.sandbox.settings import Settings
-from gateway.sandbox.world import Authorization, Rules, User, World, digits
+from gateway.sandbox.world import World
 
 log = structlog.get_logger(__name__)
 
-_T = TypeVar("_T")
 
-
-class Sandbox:
+class Sandbox(Scene):
     """A local Telegram on loopback, with its state in a folder, and HTTP control beside it.
 
     Leaving it raises an `ExceptionGroup` of the sandbox's own faults, if there were any: a test during which a handler
     failed has not shown what it seems to show.
-
-    Attributes:
-        telegram: The world and its subjects, for what has no method here.
-        settings: May be changed at any time.
-        faults: The rules of what goes wrong.
-        key_file: The public RSA key, for clients.
     """
 
     def __init__(
@@ -51,15 +38,17 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        control_port: int = 0,
         settings: Settings | None = None,
     ) -> None:
         self._state_dir = state_dir
         self._host = host
         self._port = port
+        self._control_port = control_port
         self.settings = settings or Settings()
         self.faults = Faults()
         self.key_file = state_dir / "public_key.pem"
-        self.telegram: Telegram
+        self._control: Control
         self._connections: set[Connection] = set()
         self._house = AsyncExitStack()
 
@@ -70,7 +59,7 @@ class Sandbox:
             self.telegram = Telegram(World(self._state_dir / "world.db"), self.settings)
             house.callback(self.telegram.close)
             group = await house.enter_async_context(asyncio.TaskGroup())
-            house.callback(self.drop_connections)
+            house.callback(self._hang_up_on_all)
 
             def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 connection = Connection(self.telegram, server_key, self.faults, reader, writer)
@@ -81,8 +70,11 @@ class Sandbox:
             server = await asyncio.start_server(connected, self._host, self._port)
             house.callback(server.close)
             self.telegram.address = server.sockets[0].getsockname()[:2]
+            self.robots = Robots(self.key_file, self._state_dir / "recordings", self.session)
+            await house.enter_async_context(self.robots)
+            self._control = await house.enter_async_context(Control(self, self._control_port))
             self._house = house.pop_all()
-        log.info("sandbox opened", address=self.address)
+        log.info("sandbox opened", address=self.address, control=self.control_url)
         return self
 
     async def __aexit__(
@@ -92,162 +84,37 @@ class Sandbox:
         if self.telegram.cloud.failures and error is None:
             raise ExceptionGroup("the sandbox failed", self.telegram.cloud.failures)
 
-    # Where it is
-
     @property
-    def address(self) -> tuple[str, int]:
-        """Where clients connect."""
-        return self.telegram.address
+    def control_url(self) -> str:
+        return self._control.url
 
-    @property
-    def server(self) -> str:
-        """The same as "host:port"."""
-        host, port = self.address
-        return f"{host}:{port}"
-
-    # Users
-
-    def create_user(
-        self,
-        phone: str,
-        first_name: str = "Ann",
-        last_name: str = "",
-        *,
-        username: str | None = None,
-        password: str | None = None,
-        hint: str = "",
-        email: str = "",
-    ) -> User:
-        """A person with a number, logged in nowhere. Raises `WorldError` when the number or name is taken.
-
-        Args:
-            password: Two-step verification; with an `email` it can be recovered.
-        """
-
-        def create() -> User:
-            user = self.telegram.world.create_user(
-                phone=phone, first_name=first_name, last_name=last_name, username=username
-            )
-            if password is not None:
-                self.telegram.logins.set_password(user.id, password, hint=hint, email=email)
-            return user
-
-        return self.change(create)
-
-    def create_bot(self, username: str, first_name: str = "Bot") -> User:
-        """A bot; its token is in the answer."""
-        return self.change(
-            lambda: self.telegram.world.create_user(phone=None, first_name=first_name, username=username, bot=True)
-        )
-
-    def user(self, phone: str) -> User:
-        """Raises `KeyError` when nobody has this number."""
-        found = self.telegram.world.find_user("phone", digits(phone))
-        if found is None:
-            raise KeyError(phone)
-        return found
-
-    def ban(self, user: User, *, banned: bool = True) -> None:
-        self.change(lambda: self.telegram.world.change_user(user.id, banned=banned))
-
-    def block(self, user: User, peer: User, *, blocked: bool = True) -> None:
-        self.change(lambda: self.telegram.world.block(user.id, peer.id, blocked=blocked))
-
-    def set_privacy(self, user: User, key: str, rules: Rules) -> None:
-        """As `account.setPrivacy`: `set_privacy(user, "PhoneCall", [("DisallowAll", [])])`."""
-        self.change(lambda: self.telegram.world.set_privacy(user.id, key, rules))
-
-    def add_contact(self, user: User, contact: User) -> None:
-        """As if the user had the other one, with his number, in his phone book."""
-        self.change(
-            lambda: self.telegram.world.add_contact(
-                user.id, contact.id, contact.first_name, contact.last_name, phone_known=True
-            )
-        )
-
-    def send_message(self, sender: User, to: User, text: str) -> None:
-        """As if the sender wrote it on a phone of his."""
-        self.change(lambda: self.telegram.mailbox.post(sender.id, to.id, message=text))
-
-    # Logins
-
-    def login_code(self, phone: str) -> str:
-        """The code that was sent to this number last. Raises `KeyError` when none was, or it is used up."""
-        code = self.telegram.world.code(digits(phone))
-        if code is None:
-            raise KeyError(phone)
-        return code.code
-
-    def recovery_code(self, user: User) -> str:
-        """The code in the last e-mail. Raises `KeyError` when none was sent."""
-        password = self.telegram.world.password(user.id)
-        if password is None or password.recovery_code is None:
-            raise KeyError(user.id)
-        return password.recovery_code
-
-    def session(self, user: User, *, age_s: float = 0, device_model: str = "sandbox") -> str:
-        """A `StringSession` that is logged in, without the way there.
-
-        Args:
-            age_s: How long ago; a day makes it old enough to change other logins.
-        """
-
-        def make() -> str:
-            key = AuthKey.random()
-            salt = int.from_bytes(os.urandom(8), "little", signed=True)
-            self.telegram.world.add_key(key, salt)
-            self.telegram.world.change_key(key.id, device={"device_model": device_model})
-            self.telegram.world.authorize(key.id, user.id, self.telegram.cloud.now() - age_s)
-            host, port = self.address
-            packed = ipaddress.ip_address(host).packed
-            data = struct.pack(f">B{len(packed)}sH256s", DC, packed, port, key.key)
-            return "1" + base64.urlsafe_b64encode(data).decode()
-
-        return self.change(make)
-
-    def client(self, user: User | None = None, *, session: str | None = None, **options: Any) -> TelegramClient:
-        """A Telethon client of this network, not yet connected: logged in as `user`, or fresh."""
-        self.trust()
-        text = session or (self.session(user) if user else None)
-        kept = StringSession(text)
-        if text is None:
-            kept.set_dc(DC, *self.address)
-        return TelegramClient(kept, 1, "0" * 32, **({"flood_sleep_threshold": 0} | options))
-
-    def trust(self) -> None:
-        """Let Telethon in this process know the sandbox's key."""
-        rsa.add_key(self.key_file.read_bytes(), old=False)
-
-    def authorizations(self, user: User) -> list[Authorization]:
-        return self.telegram.world.authorizations("user", user.id)
-
-    def revoke(self, authorization: Authorization) -> None:
-        """End a login, as another device of the user could."""
-        self.change(lambda: self.telegram.world.revoke(authorization.hash))
-
-    # Calls and faults
-
-    def calls(self) -> list[PhoneCall]:
-        """All calls since the start, the oldest first."""
-        return self.telegram.calls.all()
-
-    def fault(self, method: str, **rule: Any) -> Fault:
-        """Let requests fail: `fault("phone.requestCall", error="420 FLOOD_WAIT_30", times=1)`; see `Fault`."""
-        fault = Fault(method=method, **rule)
-        self.faults.add(fault)
-        return fault
-
-    def drop_connections(self, user: User | None = None) -> int:
-        """Cut connections as a failing network would: one user's, or all."""
-        keys = {authorization.key for authorization in self.authorizations(user)} if user else None
-        doomed = [link for link in self._connections if keys is None or link.key_id in keys]
-        for connection in doomed:
+    def _hang_up_on_all(self) -> None:
+        """Those, too, that have no key yet."""
+        for connection in self._connections:
             connection.drop()
-        return len(doomed)
 
-    def change(self, act: Callable[[], _T]) -> _T:
-        """Do something in the world from outside, and tell whoever is to be told."""
-        with self.telegram.cloud.change():
-            result = act()
-        self.telegram.cloud.flush()
-        return result
+
+async def serve(state_dir: Path, host: str, port: int, control_port: int) -> None:
+    """Keep a sandbox open until SIGINT or SIGTERM, having told how to use it."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with Sandbox(state_dir, host=host, port=port, control_port=control_port) as sandbox:
+        control = sandbox.control_url
+        sys.stdout.write(
+            f"A local Telegram listens at {sandbox.server}\n"
+            f"  its public key    {sandbox.key_file}\n"
+            f"  its control       {control}\n"
+            "To add a user, to read the code he is sent, to let him be played by a robot that answers and echoes:\n"
+            f'  curl {control}/users -d \'{{"phone": "+15550001", "first_name": "Ann"}}\'\n'
+            f"  curl {control}/codes/15550001\n"
+            f'  curl {control}/robots -d \'{{"user": "+15550001", "behaviour": {{"audio": "echo"}}}}\'\n'
+            f"All that can be asked:  curl {control}/\n"
+        )
+        sys.stdout.flush()
+        await stop.wait()
+
+
+def run(state_dir: Path, host: str, port: int, control_port: int) -> None:
+    """What `siptg sandbox` does."""
+    asyncio.run(serve(state_dir, host, port, control_port))
