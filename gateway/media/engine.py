@@ -14,9 +14,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import numpy as np
 import uvloop
 
 from gateway.errors import CallError, GatewayError, HangupCause
+from gateway.media.codec import Pcm
 from gateway.media.model import EngineServer, EngineSetup, MediaReport
 
 #: What the engine gives at a time.
@@ -59,7 +61,7 @@ class EngineEar(Protocol):
     def on_signal(self, blob: bytes) -> None:
         """A blob for `phone.sendSignalingData`."""
 
-    def on_audio(self, pcm: bytes) -> None:
+    def on_audio(self, pcm: Pcm) -> None:
         """The next `FRAME_MS` of what the user says; the engine sets the pace. None may come while he is mute."""
 
     def on_lost(self, why: str) -> None:
@@ -67,7 +69,7 @@ class EngineEar(Protocol):
 
 
 class EngineCall(Protocol):
-    """The Telegram half of one call. PCM is mono, 16 bit, native order. Used once."""
+    """The Telegram half of one call. Used once."""
 
     async def connect(self) -> None:
         """Connect; returns once audio can flow. Raises `CallError`. May be cancelled; `close` is due in any case."""
@@ -75,7 +77,7 @@ class EngineCall(Protocol):
     def hear_signal(self, blob: bytes) -> None:
         """A blob from the peer, in order, from the beginning on."""
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: Pcm) -> None:
         """Send audio, any whole number of 10 ms, now. What is fed drives the RTP clock. Ignored unless connected."""
 
     def statistics(self) -> EngineStatistics: ...
@@ -216,7 +218,7 @@ class _NtgEngine:
         while self._heard:
             number, pcm = self._heard.popleft()
             if call := self._calls.get(number):
-                call.ear.on_audio(pcm)
+                call.ear.on_audio(np.frombuffer(pcm, np.int16))
 
     def _signal(self, number: int, blob: bytes) -> None:
         if call := self._calls.get(number):
@@ -238,7 +240,7 @@ class _NtgCall:
         self._engine = engine
         self._number = number
         self._rate_hz = rate_hz
-        self._frame_bytes = rate_hz // 100 * 2
+        self._frame = rate_hz // 100
         self._setup = setup
         self._signals: asyncio.Queue[bytes] = asyncio.Queue()
         self._teller: asyncio.Task[None] | None = None
@@ -305,15 +307,15 @@ class _NtgCall:
                 self._open = False
                 self.ear.on_lost(why)
 
-    def feed(self, pcm: bytes) -> None:
+    def feed(self, pcm: Pcm) -> None:
         if not self._open:
             return
-        loop, send, size = self._engine.loop, self._engine.native.send_external_frame, self._frame_bytes
+        loop, send, size = self._engine.loop, self._engine.native.send_external_frame, self._frame
         loop.at_once = True
         try:
             # A frame is exactly 10 ms: of a longer one the rest is lost.
-            for start in range(0, len(pcm), size):
-                send(self._number, self._microphone, pcm[start : start + size], self._frame_data)
+            for start in range(0, pcm.size, size):
+                send(self._number, self._microphone, pcm[start : start + size].tobytes(), self._frame_data)
         except self._engine.library.BaseRTCException:
             self._open = False  # it failed a moment ago; its state is on the way
             self.moved(self._engine.library.ConnectionState.FAILED)

@@ -36,6 +36,8 @@ RESYNC_PACKETS: Final = 100
 #: A longer hole is not worth making audio up for.
 CONCEAL_MS: Final = 200
 
+NOTHING: Final[Pcm] = np.zeros(0, np.int16)
+
 _TICKS_PER_MS: Final = CLOCK_HZ // 1000
 
 
@@ -100,53 +102,49 @@ class Playout:
         self._concealer = Concealer(audio_format.rate_hz)
         self._counters = counters
         self._pace = Pace(DROP_MS / 1000, now)
-        self._silence = bytes(2 * DROP_MS * self._samples_per_ms)
+        self._unit = DROP_MS * self._samples_per_ms
         self._filled_ms = 0  # since the audio ended
-        self._rest = b""  # what is no whole 10 ms yet
+        self._rest = NOTHING  # what is no whole 10 ms yet
         self._ssrc: int | None = None
         self._sequence = 0  # of the next packet in turn
         self._timestamp = 0
         self._seen = 0  # bit n: the packet n before the next in turn came
         self._restart: int | None = None
-        self._held: tuple[RtpPacket, bytes] | None = None
+        self._held: RtpPacket | None = None
 
     @property
     def due(self) -> float:
         """When `tick` has something to do, if nothing arrives before."""
         return self._pace.due
 
-    def arrive(self, packet: RtpPacket, now: float) -> bytes:
+    def arrive(self, packet: RtpPacket, now: float) -> Pcm:
         """Take a packet; answer the PCM to pass on now, a whole number of 10 ms, often one packet's, perhaps none."""
         self._counters.packets += 1
         if packet.ssrc != self._ssrc:
-            played = self._release_held(now) if self._ssrc is not None else b""
+            played = self._release_held(now)
             self._start(packet)
-            return played + self._play(packet, now)
+            return _joined(played, self._play(packet, now))
         ahead = sequence_distance(packet.sequence, self._sequence)
         if abs(ahead) >= RESYNC_PACKETS:
             return self._restarted(packet, now)
         self._restart = None
         if ahead < 0:
             self._note_late(-ahead)
-            return b""
-        if self._held is None:
-            if ahead == 0:
-                return self._play(packet, now)
-            # The datagram's buffer will be written over.
-            self._held = (packet, bytes(packet.payload))
-            return b""
-        return self._settle(packet, now)
+            return NOTHING
+        if self._held is not None:
+            return self._settle(packet, self._held, now)
+        return self._play(packet, now) if ahead == 0 else self._hold(packet)
 
-    def tick(self, now: float) -> bytes:
+    def tick(self, now: float) -> Pcm:
         """Answer what is due although nothing arrived: the packet that waits in vain, or silence."""
         if now < self._pace.due:
-            return b""
+            return NOTHING
         if self._held is not None:
             return self._release_held(now)
         steps = self._pace.silence(now)
         self._filled_ms += steps * DROP_MS
         self._counters.filled_ms += steps * DROP_MS
-        return self._silence * steps
+        return np.zeros(steps * self._unit, np.int16)
 
     def _start(self, packet: RtpPacket) -> None:
         self._ssrc = packet.ssrc
@@ -156,47 +154,43 @@ class Playout:
         self._restart = None
         self._held = None
 
-    def _restarted(self, packet: RtpPacket, now: float) -> bytes:
+    def _restarted(self, packet: RtpPacket, now: float) -> Pcm:
         """One packet from elsewhere may be a stray; two in a row are a new beginning (RFC 3550 A.1)."""
         if packet.sequence != self._restart:
             self._restart = (packet.sequence + 1) % SEQUENCE_MODULUS
-            return b""
+            return NOTHING
         played = self._release_held(now)
         self._start(packet)
-        return played + self._play(packet, now)
+        return _joined(played, self._play(packet, now))
 
-    def _settle(self, packet: RtpPacket, now: float) -> bytes:
+    def _settle(self, packet: RtpPacket, held: RtpPacket, now: float) -> Pcm:
         """A second packet came while one was waiting: play both in their order."""
-        assert self._held is not None
-        held, payload = self._held
         between = sequence_distance(packet.sequence, held.sequence)
         if between == 0:
-            return b""
+            return NOTHING
         self._held = None
-        held = held._replace(payload=memoryview(payload))
         if between < 0:
-            return self._play(packet, now) + self._play(held, now)
+            return _joined(self._play(packet, now), self._play(held, now))
         played = self._play(held, now)
-        if between == 1:
-            return played + self._play(packet, now)
-        self._held = (packet, bytes(packet.payload))
-        return played
+        return _joined(played, self._play(packet, now) if between == 1 else self._hold(packet))
 
-    def _release_held(self, now: float) -> bytes:
-        if self._held is None:
-            return b""
-        held, payload = self._held
-        self._held = None
-        return self._play(held._replace(payload=memoryview(payload)), now)
+    def _hold(self, packet: RtpPacket) -> Pcm:
+        # The datagram's buffer will be written over.
+        self._held = packet._replace(payload=memoryview(bytes(packet.payload)))
+        return NOTHING
 
-    def _play(self, packet: RtpPacket, now: float) -> bytes:
+    def _release_held(self, now: float) -> Pcm:
+        held, self._held = self._held, None
+        return NOTHING if held is None else self._play(held, now)
+
+    def _play(self, packet: RtpPacket, now: float) -> Pcm:
         lost = sequence_distance(packet.sequence, self._sequence)
         hole_ms = timestamp_distance(packet.timestamp, self._timestamp) // _TICKS_PER_MS if lost else 0
         self._sequence = (packet.sequence + 1) % SEQUENCE_MODULUS
         self._seen = (self._seen << lost + 1 | 1) & (1 << RESYNC_PACKETS) - 1
         if packet.payload_type != self._payload_type:  # comfort noise, or digits: no audio of ours, yet in its turn
             self._counters.lost += lost
-            return b""
+            return NOTHING
         self._timestamp = (packet.timestamp + len(packet.payload)) % TIMESTAMP_MODULUS
         self._counters.lost += lost
         decoded = self._codec.decode(packet.payload)
@@ -215,21 +209,24 @@ class Playout:
             self._counters.late += 1
             self._counters.lost = max(0, self._counters.lost - 1)
 
-    def _pass_on(self, pcm: Pcm, now: float) -> bytes:
+    def _pass_on(self, pcm: Pcm, now: float) -> Pcm:
         dropped_ms = 0
         if self._pace.early(now):
             whole = pcm.size
-            pcm = drop(pcm, DROP_MS * self._samples_per_ms)
+            pcm = drop(pcm, self._unit)
             dropped_ms = (whole - pcm.size) // self._samples_per_ms
             self._counters.dropped_ms += dropped_ms
         self._pace.passed(pcm.size / self._samples_per_ms / 1000, now, dropped_ms / 1000)
-        played = self._rest + pcm.tobytes() if self._rest else pcm.tobytes()
-        whole = len(played) - len(played) % len(self._silence)
-        if whole == len(played):
-            self._rest = b""
-            return played
-        self._rest = played[whole:]
-        return played[:whole]
+        pcm = _joined(self._rest, pcm)
+        rest = pcm.size % self._unit
+        self._rest = pcm[pcm.size - rest :]
+        return pcm[: pcm.size - rest] if rest else pcm
+
+
+def _joined(first: Pcm, second: Pcm) -> Pcm:
+    if not first.size:
+        return second
+    return np.concatenate((first, second)) if second.size else first
 
 
 def drop(pcm: Pcm, samples: int) -> Pcm:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import random
@@ -107,13 +108,15 @@ class WorkerCall:
             self._flow()
         if self._playout is None or self._telegram is None:
             return
-        if pcm := self._playout.arrive(packet, time.monotonic()):
+        pcm = self._playout.arrive(packet, time.monotonic())
+        if pcm.size:
             self._telegram.feed(pcm)
 
     def _fill_telegram(self) -> None:
         if self._playout is None or self._telegram is None:
             return
-        if pcm := self._playout.tick(time.monotonic()):
+        pcm = self._playout.tick(time.monotonic())
+        if pcm.size:
             self._telegram.feed(pcm)
         self._at(self._playout.due, self._fill_telegram)
 
@@ -123,9 +126,9 @@ class WorkerCall:
 
     # From Telegram to Asterisk. The engine is given these.
 
-    def on_audio(self, pcm: bytes) -> None:
+    def on_audio(self, pcm: Pcm) -> None:
         if self._cadence is not None and self._cadence.arrive(time.monotonic()):
-            self._send(np.frombuffer(pcm, np.int16))
+            self._send(pcm)
 
     def on_signal(self, blob: bytes) -> None:
         self._tell({"event": "signal", "call": self._id, "blob": wire.pack_bytes(blob)})
@@ -197,9 +200,9 @@ class Worker:
                 self._open(call_id, AudioFormat(message["format"]))
             case "connect":
                 connecting = self._connect(call_id, AudioFormat(message["format"]), wire.unpack_setup(message["setup"]))
-                self._connecting[call_id] = self._start(connecting, f"connect {call_id}")
+                self._connecting[call_id] = self._start("connect", call_id, connecting)
             case "close":
-                self._start(self._close(call_id), f"close {call_id}")
+                self._start("close", call_id, self._close(call_id))
             case "aim":
                 if call := self._calls.get(call_id):
                     call.aim(RtpAddress(message["host"], message["port"]))
@@ -247,15 +250,16 @@ class Worker:
     def _fail(self, event: str, call_id: str, ending: Ending) -> None:
         self._tell({"event": event, "call": call_id, "cause": ending.cause, "detail": ending.detail})
 
-    def _start(self, doing: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        return self._group.create_task(self._guarded(doing), name=name)
+    def _start(self, what: str, call_id: str, doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._group.create_task(self._guarded(doing, call_id), name=f"{what} {call_id}")
 
-    async def _guarded(self, doing: Coroutine[Any, Any, None]) -> None:
-        """A fault in one call's task is told, and ends no other's."""
+    async def _guarded(self, doing: Coroutine[Any, Any, None], call_id: str) -> None:
+        """A fault ends the call that it happened to, and no other."""
         try:
             await doing
         except Exception:  # noqa: BLE001  # the task's outermost edge
             self._tell({"event": "fault", "trace": traceback.format_exc()})
+            self._fail("lost", call_id, Ending(HangupCause.INTERNAL, "a fault in the media worker"))
 
 
 def bind(host: str, ports: list[int] | None) -> socket.socket:
@@ -287,6 +291,7 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
     try:
         async with open_engine(settings["engine"]) as engine, asyncio.TaskGroup() as group:
             worker = Worker(engine, settings, tell, group)
+            asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell))
             tell(
                 {
                     "event": "ready",
@@ -302,6 +307,13 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
     except GatewayError as error:
         tell({"event": "refused", "detail": str(error)})
         await writer.drain()
+
+
+def _tell_fault(tell: Tell, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault in a callback of the loop's: with a packet, at a timer."""
+    fault = context.get("exception")
+    trace = "".join(traceback.format_exception(fault)) if fault else ""
+    tell({"event": "fault", "trace": f"{context['message']}\n{trace}"})
 
 
 def main() -> None:
