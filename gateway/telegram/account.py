@@ -19,7 +19,7 @@ from gateway.call.model import Account
 from gateway.errors import GatewayError
 from gateway.telegram import exchange
 from gateway.telegram.causes import error_name
-from gateway.telegram.client import CLOSE_S, Client, close, connection_errors, make_client, method_name
+from gateway.telegram.client import CLOSE_S, Client, close, connection_errors, is_unknown_key, make_client, method_name
 from gateway.telegram.floods import FloodWaits
 from gateway.telegram.ports import PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession, SessionKeeper
@@ -77,19 +77,20 @@ class SessionAccount:
         reconnected: Callable[[], None],
         watch: Callable[[AccountStatus], None],
     ) -> None:
+        self._hearers = [hear]
         self.account = account
         self.settings = settings
         self.store = store
         self.session = KeptSession()
         self.floods = FloodWaits(account.id, store)
         self.ring_s = RING_S
-        self._hear = hear
         self._reconnected = reconnected
         self._watch = watch
         self._status = AccountStatus(AccountState.OFFLINE, "not connected yet")
         self._told: AccountStatus | None = None
         self._client: Client | None = None
-        self._online = asyncio.Event()
+        self._early: list[Any] = []  # updates that came before the account was online
+        self._settled = asyncio.Event()  # online, or logged out for good
         self._doubt = asyncio.Event()
         self._ahead = dt.timedelta()
         self._group: exchange.Group | None = None
@@ -175,8 +176,10 @@ class SessionAccount:
             raise ConnectionError("the connection to Telegram was lost, and did not come back in time") from None
 
     async def online(self) -> None:
-        """Wait until the account is online."""
-        await self._online.wait()
+        """Wait until the account is online. Raises `ConnectionError` when it will not be any more."""
+        await self._settled.wait()
+        if self._client is None:
+            raise ConnectionError(self._status.detail)
 
     async def begin_exchange(self) -> exchange.Secret:
         """Our half of a call's key. Raises as `ask`, and `ExchangeError`."""
@@ -184,6 +187,10 @@ class SessionAccount:
             await self._learn_group(self.ask)
         assert self._group is not None
         return exchange.begin(self._group, self._server_random)
+
+    def listen(self, hear: Callable[[Any], None]) -> None:
+        """Be given each update as well, in order. `hear` returns at once and raises nothing."""
+        self._hearers.append(hear)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Do something for as long as it takes, at most as long as the account is kept. A fault in it stays its own."""
@@ -224,6 +231,8 @@ class SessionAccount:
                         await self.online()
         except TimeoutError:
             log.warning("call was not discarded in time", account=self.account.id, call=call.id)
+        except OSError:
+            log.info("call was left to Telegram", account=self.account.id, call=call.id)
         except RPCError as refused:
             # Mostly that it is over already, which is what was wanted.
             log.info("discard was refused", account=self.account.id, call=call.id, error=error_name(refused))
@@ -241,8 +250,13 @@ class SessionAccount:
     # Life
 
     async def run(self) -> None:
-        """Be online, again and again, until cancelled. Raises `GatewayError` when the store fails at the start."""
-        await self._load()
+        """Be online, again and again, until cancelled; give up when there is no login to be online with."""
+        try:
+            await self._load()
+        except GatewayError as unusable:
+            log.error("session account can't be used", account=self.account.id, error=str(unusable))
+            self._set(AccountState.LOGGED_OUT, str(unusable))
+            return
         keeper = SessionKeeper(
             self.account.id, self.session, self.store, self.settings.save_after_s, self._note_updates
         )
@@ -267,9 +281,9 @@ class SessionAccount:
         account_id = self.account.id
         await self.floods.load()
         secret = await self.store.load_session(account_id)
-        self.session = KeptSession.restored(secret, await self.store.load_peers(account_id))
         if secret is None:
-            self._set(AccountState.LOGGED_OUT, "there is no kept session: log the account in")
+            raise LoggedOutError(AccountState.LOGGED_OUT, "there is no kept session: log the account in")
+        self.session = KeptSession.restored(secret, await self.store.load_peers(account_id))
 
     async def _keep_ledger(self) -> None:
         while True:
@@ -280,12 +294,12 @@ class SessionAccount:
                 log.error("pending call was not kept", account=self.account.id, error=str(failed))
 
     async def _stay_online(self) -> None:
-        if self._status.state is AccountState.LOGGED_OUT:
-            return
         wait_s = self.settings.reconnect_min_s
+        out = False
         left_over = [PendingCall(*row) for row in await self.store.load_pending(self.account.id)]
         while True:
             client = make_client(self.settings, self.session)
+            self._early.clear()
             client.add_event_handler(self._on_update, events.Raw())
             try:
                 await self._connect(client)
@@ -297,13 +311,16 @@ class SessionAccount:
             except LoggedOutError as gone:
                 log.error("session account was logged out", account=self.account.id, detail=str(gone))
                 self._set(gone.state, str(gone))
-                return
-            except (OSError, TimeoutError, RPCError, BufferError, GatewayError) as lost:
+                out = True
+            except (OSError, TimeoutError, RPCError, GatewayError, exchange.ExchangeError) as lost:
                 detail = error_name(lost) if isinstance(lost, RPCError) else str(lost) or type(lost).__name__
                 self._set(AccountState.OFFLINE, f"no connection to Telegram: {detail}")
             finally:
                 self._lose(client)
                 await close(client)
+            if out:
+                self._settled.set()
+                return
             log.warning("session account went offline", account=self.account.id, detail=self._status.detail)
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
             wait_s = min(wait_s * 2, self.settings.reconnect_max_s)
@@ -318,21 +335,23 @@ class SessionAccount:
                 await self._probe(client)
                 if self._group is None:
                     await self._learn_group(client.ask)
-        except errors.InvalidBufferError as refused:
-            if refused.code == 404:
-                self._unknown_key += 1
+        except OSError as lost:
+            self._unknown_key += is_unknown_key(lost)
             if self._unknown_key >= UNKNOWN_KEY_LIMIT:
-                raise LoggedOutError(AccountState.LOGGED_OUT, "Telegram does not know this session's key") from refused
+                raise LoggedOutError(AccountState.LOGGED_OUT, "Telegram does not know this session's key") from lost
             raise
         self._unknown_key = 0
         self._ahead = config.date - dt.datetime.now(dt.UTC)
         self.ring_s = config.call_ring_timeout_ms / 1000 or RING_S
         self._client = client
         self._doubt.clear()
-        self._online.set()
+        self._settled.set()
         self._set(AccountState.ONLINE)
         log.info("session account came online", account=self.account.id)
         self._reconnected()
+        early, self._early = self._early, []
+        for update in early:
+            self._hear(update)
 
     async def _watch_over(self, client: Client) -> None:
         """Return never; raise when the connection is lost, or the login."""
@@ -362,7 +381,7 @@ class SessionAccount:
         """This connection is no good any more: whoever asks waits for the next one."""
         if client is self._client:
             self._client = None
-            self._online.clear()
+            self._settled.clear()
             self._doubt.set()
 
     async def _learn_group(self, ask: Callable[[TLRequest], Awaitable[Any]]) -> None:
@@ -375,8 +394,16 @@ class SessionAccount:
         log.info("pending call of a former run was discarded", account=self.account.id, call=call.id)
         self.discard(types.InputPhoneCall(call.id, call.access_hash), 0, types.PhoneCallDiscardReasonDisconnect())
 
+    def _hear(self, update: Any) -> None:
+        for hear in self._hearers:
+            hear(update)
+
     async def _on_update(self, update: Any) -> None:
-        self._hear(update)
+        if self._client is None:
+            # Nothing could be done about it yet, and how old it is can't be told.
+            self._early.append(update)
+        else:
+            self._hear(update)
         self.session.changed.set()  # at least by how far the updates were read
 
     async def _note_updates(self) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
-from telethon import TelegramClient, utils
+from telethon import TelegramClient, errors, utils
 from telethon.crypto import rsa
 from telethon.errors import RPCError
 from telethon.tl import TLRequest
@@ -22,12 +22,20 @@ log = structlog.get_logger(__name__)
 #: Closing is a few messages; a network that hangs must not hold up the rest.
 CLOSE_S: Final = 3.0
 
+_NONSENSE: Final = (
+    errors.AuthKeyNotFound,
+    errors.BadMessageError,
+    errors.InvalidChecksumError,
+    errors.SecurityError,
+    errors.TypeNotFoundError,
+)
+
 
 @contextmanager
 def connection_errors() -> Iterator[None]:
-    """Make one error of the many ways in which Telethon says that the connection is lost: `ConnectionError`.
+    """Make one error of the many ways in which Telethon says that a connection is no good: `ConnectionError`.
 
-    It cancels the futures of unanswered requests, which would look as if the asking task itself were cancelled.
+    Among others it cancels the futures of unanswered requests, as if the asking task itself had been cancelled.
     """
     try:
         yield
@@ -36,8 +44,10 @@ def connection_errors() -> Iterator[None]:
         if task is None or task.cancelling():
             raise
         raise ConnectionError("the connection to Telegram was closed") from None
-    except EOFError as cut:
+    except (EOFError, BufferError) as cut:
         raise ConnectionError("Telegram closed the connection") from cut
+    except _NONSENSE as nonsense:
+        raise ConnectionError(f"Telegram can't be understood: {type(nonsense).__name__}") from nonsense
 
 
 class Client(TelegramClient):  # type: ignore[misc]
@@ -113,6 +123,12 @@ async def close(client: Client) -> None:
             await asyncio.gather(client.disconnected, return_exceptions=True)  # why is known already
     except (OSError, TimeoutError, RPCError) as failed:
         log.debug("connection was not closed in order", error=repr(failed))
+
+
+def is_unknown_key(lost: OSError) -> bool:
+    """Whether the connection was refused because Telegram does not know its authorization key."""
+    why = lost.__cause__
+    return isinstance(why, errors.AuthKeyNotFound) or (isinstance(why, errors.InvalidBufferError) and why.code == 404)
 
 
 def method_name(kind: type[TLRequest]) -> str:

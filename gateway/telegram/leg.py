@@ -231,8 +231,16 @@ class TelegramLeg:
                 batch = [blob for blob, answer in zip(batch, answers, strict=True) if _is_lost(answer)]
                 for answer in answers:
                     self._judge(answer)
-                if batch:
-                    await self._account.online()
+                if batch and not await self._back():
+                    return
+
+    async def _back(self) -> bool:
+        """Whether the account comes back to Telegram."""
+        try:
+            await self._account.online()
+        except OSError:
+            return False
+        return True
 
     def _judge(self, answer: object) -> None:
         if isinstance(answer, RPCError):
