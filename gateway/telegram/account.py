@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import enum
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +19,16 @@ from gateway.call.model import Account
 from gateway.errors import GatewayError
 from gateway.telegram import exchange
 from gateway.telegram.causes import error_name
-from gateway.telegram.client import CLOSE_S, Client, close, connection_errors, is_unknown_key, make_client, method_name
+from gateway.telegram.client import (
+    CLOSE_S,
+    Client,
+    HearCall,
+    close,
+    connection_errors,
+    is_unknown_key,
+    make_client,
+    method_name,
+)
 from gateway.telegram.floods import FloodWaits
 from gateway.telegram.ports import PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession, SessionKeeper
@@ -33,6 +42,8 @@ RING_S: Final = 90.0
 UNKNOWN_KEY_LIMIT: Final = 3
 #: The waits that keep an account from calling.
 CALL_METHODS: Final = ("phone.requestCall", "phone.acceptCall")
+#: What may tell of a call among the updates that were missed.
+CALL_NOTES: Final = (types.UpdatePhoneCall, types.UpdateNewMessage)
 BANNED: Final = frozenset({"USER_DEACTIVATED", "USER_DEACTIVATED_BAN"})
 
 
@@ -63,7 +74,7 @@ class SessionAccount:
     """A session account and its connection, from `run` until that is cancelled.
 
     Args:
-        hear: Is given each update, in order; returns at once.
+        hear: Is given news of calls, in order, some of it twice; returns at once.
         reconnected: Is called each time the account has come online.
         watch: Is told of each change of status.
     """
@@ -73,11 +84,12 @@ class SessionAccount:
         account: Account,
         settings: TelegramSettings,
         store: TelegramStore,
-        hear: Callable[[Any], None],
+        hear: HearCall,
         reconnected: Callable[[], None],
         watch: Callable[[AccountStatus], None],
     ) -> None:
-        self._hearers = [hear]
+        self._hear = hear
+        self._listeners: list[Callable[[Any], None]] = []
         self.account = account
         self.settings = settings
         self.store = store
@@ -89,7 +101,7 @@ class SessionAccount:
         self._status = AccountStatus(AccountState.OFFLINE, "not connected yet")
         self._told: AccountStatus | None = None
         self._client: Client | None = None
-        self._early: list[Any] = []  # updates that came before the account was online
+        self._early: list[tuple[Any, Mapping[int, Any]]] = []  # news that came before the account was online
         self._settled = asyncio.Event()  # online, or logged out for good
         self._doubt = asyncio.Event()
         self._ahead = dt.timedelta()
@@ -189,8 +201,8 @@ class SessionAccount:
         return exchange.begin(self._group, self._server_random)
 
     def listen(self, hear: Callable[[Any], None]) -> None:
-        """Be given each update as well, in order. `hear` returns at once and raises nothing."""
-        self._hearers.append(hear)
+        """Be given each update, in order, missed ones included. `hear` returns at once and raises nothing."""
+        self._listeners.append(hear)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Do something for as long as it takes, at most as long as the account is kept. A fault in it stays its own."""
@@ -256,6 +268,7 @@ class SessionAccount:
         except GatewayError as unusable:
             log.error("session account can't be used", account=self.account.id, error=str(unusable))
             self._set(AccountState.LOGGED_OUT, str(unusable))
+            self._settled.set()
             return
         keeper = SessionKeeper(
             self.account.id, self.session, self.store, self.settings.save_after_s, self._note_updates
@@ -300,6 +313,7 @@ class SessionAccount:
         while True:
             client = make_client(self.settings, self.session)
             self._early.clear()
+            client.hear_calls(self._hear_call)
             client.add_event_handler(self._on_update, events.Raw())
             try:
                 await self._connect(client)
@@ -350,8 +364,8 @@ class SessionAccount:
         log.info("session account came online", account=self.account.id)
         self._reconnected()
         early, self._early = self._early, []
-        for update in early:
-            self._hear(update)
+        for update, users in early:
+            self._hear(update, users)
 
     async def _watch_over(self, client: Client) -> None:
         """Return never; raise when the connection is lost, or the login."""
@@ -394,16 +408,18 @@ class SessionAccount:
         log.info("pending call of a former run was discarded", account=self.account.id, call=call.id)
         self.discard(types.InputPhoneCall(call.id, call.access_hash), 0, types.PhoneCallDiscardReasonDisconnect())
 
-    def _hear(self, update: Any) -> None:
-        for hear in self._hearers:
-            hear(update)
-
-    async def _on_update(self, update: Any) -> None:
+    def _hear_call(self, update: Any, users: Mapping[int, Any]) -> None:
         if self._client is None:
             # Nothing could be done about it yet, and how old it is can't be told.
-            self._early.append(update)
+            self._early.append((update, users))
         else:
-            self._hear(update)
+            self._hear(update, users)
+
+    async def _on_update(self, update: Any) -> None:
+        if isinstance(update, CALL_NOTES):
+            self._hear_call(update, getattr(update, "_entities", {}))
+        for listener in self._listeners:
+            listener(update)
         self.session.changed.set()  # at least by how far the updates were read
 
     async def _note_updates(self) -> None:

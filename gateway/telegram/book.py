@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -53,7 +53,7 @@ class CallBook:
         offered: Is given each new incoming call, with the users whom the update tells of.
     """
 
-    def __init__(self, offered: Callable[[types.PhoneCallRequested, dict[int, Any]], None]) -> None:
+    def __init__(self, offered: Callable[[types.PhoneCallRequested, Mapping[int, Any]], None]) -> None:
         self._offered = offered
         self._calls: dict[int, CallEnd] = {}
         self._over: OrderedDict[int, None] = OrderedDict()
@@ -93,7 +93,7 @@ class CallBook:
         if not lost:
             self._settle(user_id, end)
         for call in self._held.pop(user_id, ()):
-            self.hear_call(call)
+            self._hear_call(call, {})
 
     def _settle(self, user_id: int, end: CallEnd) -> None:
         left = [placed for placed in self._placed.pop(user_id, ()) if placed.end is not end]
@@ -102,20 +102,18 @@ class CallBook:
 
     # What Telegram says
 
-    def hear(self, update: Any) -> None:
+    def hear(self, update: Any, users: Mapping[int, Any]) -> None:
         match update:
             case types.UpdatePhoneCall(phone_call=call):
-                self.hear_call(call, getattr(update, "_entities", {}))
+                self._hear_call(call, users)
             case types.UpdatePhoneCallSignalingData(phone_call_id=call_id, data=blob):
                 if end := self._calls.get(call_id):
                     end.hear_signal(blob)
-            case types.UpdateNewMessage(
-                message=types.MessageService(peer_id=peer, action=types.MessageActionPhoneCall() as action)
-            ):
+            case types.UpdateNewMessage(message=types.MessageService(action=types.MessageActionPhoneCall()) as note):
                 # The note in the chat. It comes with the updates that were missed, as news of the call does not.
-                self._hear_note(peer, action)
+                self._hear_note(note)
 
-    def hear_call(self, call: Any, users: dict[int, Any] | None = None) -> None:
+    def _hear_call(self, call: Any, users: Mapping[int, Any]) -> None:
         if call.id in self._over:
             return
         if end := self._calls.get(call.id):
@@ -126,7 +124,7 @@ class CallBook:
             return
         match call:
             case types.PhoneCallRequested():
-                self._offered(call, users or {})
+                self._offered(call, users)
             case types.PhoneCallWaiting() | types.PhoneCallAccepted():
                 self._adopt(call)
             case _:
@@ -146,15 +144,17 @@ class CallBook:
                 self._settle(call.participant_id, end)
             end.hear(call)
 
-    def _hear_note(self, peer: Any, action: Any) -> None:
-        if end := self._calls.get(action.call_id):
-            end.hear_over(action.reason)
+    def _hear_note(self, note: types.MessageService) -> None:
+        call_id, reason = note.action.call_id, note.action.reason
+        if end := self._calls.get(call_id):
+            end.hear_over(reason)
             return
-        lost = [one for one in self._placed.get(getattr(peer, "user_id", 0), ()) if not one.asked]
-        if lost and action.call_id not in self._over:
-            self._settle(peer.user_id, lost[0].end)
-            self.close(action.call_id)
-            lost[0].end.hear_over(action.reason)
+        user_id = getattr(note.peer_id, "user_id", 0)
+        lost = [one for one in self._placed.get(user_id, ()) if not one.asked]
+        if note.out and lost and call_id not in self._over:
+            self._settle(user_id, lost[0].end)
+            self.close(call_id)
+            lost[0].end.hear_over(reason)
 
     # What the account says
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import structlog
 from telethon import TelegramClient, errors, utils
 from telethon.crypto import rsa
 from telethon.errors import RPCError
-from telethon.tl import TLRequest
+from telethon.tl import TLRequest, types
 
 from gateway.errors import SettingsError
 from gateway.telegram.session import KeptSession
@@ -50,8 +50,38 @@ def connection_errors() -> Iterator[None]:
         raise ConnectionError(f"Telegram can't be understood: {type(nonsense).__name__}") from nonsense
 
 
+#: Is given news of calls, and the users that it mentions, by id.
+HearCall = Callable[[Any, Mapping[int, Any]], None]
+
+_CALL_NEWS: Final = (types.UpdatePhoneCall, types.UpdatePhoneCallSignalingData)
+
+
+class _OverheardQueue(asyncio.Queue[Any]):
+    """Telethon's queue of updates, with an ear for calls.
+
+    Telethon reads it while no difference is being fetched, and drops what comes with a gap in `seq`, to fetch it; but
+    news of calls is in no difference, and can't wait.
+    """
+
+    def __init__(self, hear: HearCall) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def put_nowait(self, item: Any) -> None:
+        super().put_nowait(item)
+        if not getattr(item, "_self_outgoing", False):  # those are answers to ourselves
+            users = {user.id: user for user in getattr(item, "users", ())}
+            for update in getattr(item, "updates", None) or (getattr(item, "update", None),):
+                if isinstance(update, _CALL_NEWS):
+                    self._hear(update, users)
+
+
 class Client(TelegramClient):  # type: ignore[misc]
     """Telethon, as this gateway uses it. One per connection: what it remembers lives in the session."""
+
+    def hear_calls(self, hear: HearCall) -> None:
+        """Have `hear` called with all news of calls, in order, as it comes in. Before `connect`."""
+        self._updates_queue = self._sender._updates_queue = _OverheardQueue(hear)
 
     async def ask(self, request: TLRequest) -> Any:
         """Ask once. Unlike a plain call, a 500 is raised at once (BUSY is one of them), not slept on and asked again.

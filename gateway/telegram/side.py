@@ -138,7 +138,7 @@ class TelegramSide:
             return OfflineLeg(f"telegram account {route.account.id}")
         return FarLeg(kept.account, kept.book, self._versions, media)
 
-    def _requested(self, account_id: int, call: types.PhoneCallRequested, users: dict[int, Any]) -> None:
+    def _requested(self, account_id: int, call: types.PhoneCallRequested, users: Mapping[int, Any]) -> None:
         """A user calls. From here on news of the call goes to the leg; the offer may wait for who he is."""
         kept = self._kept.get(account_id)
         if kept is None:

@@ -281,6 +281,22 @@ async def test_calls_that_a_crash_left_are_discarded_at_the_next_start(town: Tow
     assert town.no_call_left()
 
 
+async def test_news_of_a_call_is_heard_where_other_updates_have_a_gap(town: Town) -> None:
+    account = town.account()
+    async with town.gateway(account) as gateway, town.phone(username="anna") as ann:
+        dialling = Dialling(gateway, "@anna")
+        call = await ann.rung()
+        town.sandbox.fault("updates.getDifference", kind=FaultKind.HANG)
+        (login,) = town.sandbox.authorizations(town.sandbox.telegram.world.user(account.user_id))
+        (link,) = town.sandbox.telegram.cloud.links(login.key)
+        cloud = town.sandbox.telegram.cloud
+        gone = types.UpdatePhoneCall(types.PhoneCallDiscarded(call.id, reason=types.PhoneCallDiscardReasonBusy()))
+        link.push(bytes(types.Updates([], [], [], cloud.date(), 3)))
+        link.push(bytes(types.Updates([gone], [], [], cloud.date(), 77)))
+        assert (await dialling.refused()).cause is HangupCause.BUSY
+        await ann.discard(call)
+
+
 async def test_switching_an_account_off_ends_its_calls(town: Town) -> None:
     account = town.account()
     async with (
