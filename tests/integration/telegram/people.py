@@ -9,7 +9,6 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from telethon import TelegramClient, events
@@ -17,7 +16,7 @@ from telethon.sessions import StringSession
 from telethon.tl import functions, types
 
 from gateway.call.model import Account, Line, LineKind, Party, Route
-from gateway.call.ports import Leg, Offer
+from gateway.call.ports import Leg, Media, Offer
 from gateway.errors import CallError, Ending
 from gateway.media.model import EngineSetup
 from gateway.sandbox.server import Sandbox
@@ -118,17 +117,6 @@ class Desk:
             return await self.offers.get()
 
 
-@dataclass(slots=True)
-class PhoneCall:
-    """A call as a user's app sees it."""
-
-    id: int
-    peer: types.InputPhoneCall
-    secret: int = 0
-    key: int = 0
-    signals: list[bytes] = field(default_factory=list)
-
-
 class Phone:
     """A Telegram user's app: Telethon, and a key exchange that shares nothing with the gateway's."""
 
@@ -225,7 +213,14 @@ def as_input(call: Any) -> types.InputPhoneCall:
 class Gateway:
     """The Telegram side of a gateway, with one session account and all that it needs."""
 
-    def __init__(self, sandbox: Sandbox, account: Account, store: MemoryStore, settings: TelegramSettings) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        account: Account,
+        store: MemoryStore,
+        settings: TelegramSettings,
+        versions: Callable[[], Sequence[str]] = lambda: VERSIONS,
+    ) -> None:
         self.sandbox = sandbox
         self.account = account
         self.store = store
@@ -233,7 +228,7 @@ class Gateway:
         self.desk = Desk()
         self.statuses: list[AccountStatus] = []
         self._changed = asyncio.Event()
-        self.side = TelegramSide(settings, store, self.desk, lambda: VERSIONS, self._watch)
+        self.side = TelegramSide(settings, store, self.desk, versions, self._watch)
 
     def _watch(self, account_id: int, status: AccountStatus) -> None:
         self.statuses.append(status)
@@ -247,7 +242,15 @@ class Gateway:
                 await self._changed.wait()
         return status
 
-    def leg(self, audio: Audio) -> Leg:
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Gateway]:
+        """Open, with the account online."""
+        async with self.side:
+            self.side.add(self.account)
+            await self.until(AccountState.ONLINE)
+            yield self
+
+    def leg(self, audio: Media) -> Leg:
         line = Line(1, self.account.id, "line", LineKind.TRUNK)
         return self.side.far_leg(Route(self.account, line, "", Party()), audio)
 
@@ -312,9 +315,8 @@ def kept_session(sandbox: Sandbox, user: User, *, age_s: float = 0) -> bytes:
 class Town:
     """A sandbox with a gateway account and people in it."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
-        self.folder = folder
         self.store = MemoryStore()
         self._numbers = 0
 
@@ -354,9 +356,7 @@ class Town:
     async def gateway(self, account: Account | None = None, **settings: Any) -> AsyncIterator[Gateway]:
         """A gateway whose account is online."""
         gateway = Gateway(self.sandbox, account or self.account(), self.store, self.settings(**settings))
-        async with gateway.side:
-            gateway.side.add(gateway.account)
-            await gateway.until(AccountState.ONLINE)
+        async with gateway.open():
             yield gateway
 
     @asynccontextmanager
