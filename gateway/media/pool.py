@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -33,6 +34,9 @@ PAUSE_S: Final = 1.0
 
 #: One thread each for numpy, which works on 160 samples, and few malloc arenas: an idle worker is 10 MB smaller.
 _ENVIRONMENT: Final = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+_LEVELS: Final = logging.getLevelNamesMapping()
 
 
 class MediaSettings(BaseModel):
@@ -253,11 +257,16 @@ class _Worker:
         match message["event"]:
             case "ready":
                 log.info("media worker started", pid=self.pid, engine=message["engine"])
+                if message["passed_over"]:
+                    log.warning("media engine passed over", reason=message["passed_over"])
                 self.ready.set_result(message)
             case "refused":
                 self.ready.set_exception(GatewayError(message["detail"]))
             case "fault":
                 log.error("media worker had a fault", pid=self.pid, trace=message["trace"])
+            case "log":
+                level = _LEVELS.get(message["level"].upper(), logging.INFO)
+                log.log(level, message["text"], call_id=message["call"], **message["fields"])
             case "pong":
                 pass
             case _:

@@ -17,7 +17,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +38,9 @@ DRAIN_S: Final = 1.0
 NICENESS: Final = -11
 
 Tell = Callable[[wire.Message], None]
+
+#: Whose task, or whose callback this is.
+_call_id: ContextVar[str] = ContextVar("call_id", default="")
 
 
 class WorkerCall:
@@ -255,6 +259,7 @@ class Worker:
 
     async def _guarded(self, doing: Coroutine[Any, Any, None], call_id: str) -> None:
         """A fault ends the call that it happened to, and no other."""
+        _call_id.set(call_id)
         try:
             await doing
         except Exception:  # noqa: BLE001  # the task's outermost edge
@@ -289,7 +294,8 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
         writer.write(wire.encode(message))
 
     try:
-        async with open_engine(settings["engine"]) as engine, asyncio.TaskGroup() as group:
+        opening = open_engine(settings["engine"], functools.partial(_tell_log, tell))
+        async with opening as (engine, passed_over), asyncio.TaskGroup() as group:
             worker = Worker(engine, settings, tell, group)
             asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell))
             tell(
@@ -298,6 +304,7 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
                     "engine": engine.name,
                     "versions": engine.versions,
                     "one_at_a_time": engine.one_at_a_time,
+                    "passed_over": passed_over,
                 }
             )
             while line := await reader.readline():
@@ -307,6 +314,10 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
     except GatewayError as error:
         tell({"event": "refused", "detail": str(error)})
         await writer.drain()
+
+
+def _tell_log(tell: Tell, level: str, event: str, fields: Mapping[str, Any]) -> None:
+    tell({"event": "log", "call": _call_id.get(), "level": level, "text": event, "fields": dict(fields)})
 
 
 def _tell_fault(tell: Tell, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

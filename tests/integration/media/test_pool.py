@@ -23,10 +23,18 @@ from gateway.media.pool import MediaCall, MediaPool, MediaSettings
 from tests.integration.media.peer import RATE_HZ, Users
 from tests.integration.media.phone import Channel, loudest_hz
 
+#: On each of the engines; tests without it run on the one that is used when none is chosen.
+each_engine = pytest.mark.parametrize("engine", ["tgcall", "ntgcalls"])
+
 
 @pytest.fixture
-async def pool() -> AsyncIterator[MediaPool]:
-    async with MediaPool(MediaSettings(workers=2)) as opened:
+def engine() -> str:
+    return "auto"
+
+
+@pytest.fixture
+async def pool(engine: str) -> AsyncIterator[MediaPool]:
+    async with MediaPool(MediaSettings.model_validate({"workers": 2, "engine": engine})) as opened:
         yield opened
 
 
@@ -85,18 +93,24 @@ def talking(*talks: Talk) -> Iterator[None]:
             talk.channel.close()
 
 
-async def test_the_engine_says_which_versions_it_speaks(pool: MediaPool) -> None:
+@each_engine
+async def test_the_engine_says_which_versions_it_speaks(pool: MediaPool, engine: str) -> None:
     assert {"8.0.0", "13.0.0"} <= set(pool.versions)
-    assert pool.engine
+    assert pool.engine == engine
 
 
+async def test_our_own_engine_is_chosen_where_it_works(pool: MediaPool) -> None:
+    assert pool.engine == "tgcall"
+
+
+@each_engine
 @pytest.mark.parametrize("audio_format", list(AudioFormat))
 async def test_a_tone_goes_each_way_whatever_the_packet_length(
     pool: MediaPool, users: Users, audio_format: AudioFormat
 ) -> None:
     talks = [await connect(pool, users, n, audio_format, ptime_ms) for n, ptime_ms in enumerate((10, 20, 30, 40))]
     with talking(*talks):
-        await asyncio.gather(*(talk.channel.talk(1.5) for talk in talks))
+        await asyncio.gather(*(talk.channel.talk(1.2) for talk in talks))
         for talk in talks:
             await talk.assert_heard(users)
             packets = talk.channel.packets
@@ -109,11 +123,12 @@ async def test_a_tone_goes_each_way_whatever_the_packet_length(
             report = await talk.call.close()
             assert report.engine == pool.engine
             assert report.version in pool.versions
-            assert report.to_telegram.packets >= 1500 // 40 - 1
+            assert report.to_telegram.packets >= 1200 // 40 - 1
             assert (report.to_telegram.lost, report.to_telegram.late) == (0, 0)
-            assert report.to_sip.packets >= 60
+            assert report.to_sip.packets >= 45
 
 
+@each_engine
 async def test_ten_calls_at_once_and_none_crossed(pool: MediaPool, users: Users) -> None:
     talks = await asyncio.gather(*(connect(pool, users, n) for n in range(10)))
     with talking(*talks):
@@ -123,6 +138,7 @@ async def test_ten_calls_at_once_and_none_crossed(pool: MediaPool, users: Users)
     assert len(pool.pids) == 2
 
 
+@each_engine
 async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(pool: MediaPool, users: Users) -> None:
     first = await connect(pool, users, 0)
     (victim,) = pool.pids[:1]
@@ -148,6 +164,7 @@ async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(pool: Me
             await third.assert_heard(users)
 
 
+@each_engine
 async def test_a_worker_killed_in_mid_setup_fails_what_waits_for_it(pool: MediaPool) -> None:
     call = pool.place("call")
     call.choose(AudioFormat.ULAW)
@@ -204,6 +221,7 @@ async def test_a_worker_exits_as_soon_as_its_node_is_gone_and_not_on_the_termina
         assert await process.wait() == 0
 
 
+@each_engine
 async def test_nobody_answering_is_told_in_time_and_frees_the_engine(
     pool: MediaPool, users: Users, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +285,7 @@ async def test_a_line_on_hold_is_filled_with_silence_and_speech_goes_on_after_it
     assert report.to_telegram.filled_ms == pytest.approx(960, abs=150)
 
 
+@each_engine
 async def test_media_may_be_closed_in_any_state_and_any_number_of_times(pool: MediaPool, users: Users) -> None:
     untouched = pool.place("untouched")
     assert (await untouched.close()).to_sip.packets == 0
@@ -305,6 +324,7 @@ async def test_the_second_leg_of_a_fork_that_chooses_a_codec_is_told_that_it_is_
     assert call.format is AudioFormat.ALAW
 
 
+@each_engine
 async def test_connecting_waits_for_the_codec_and_keeps_the_signals_that_came_before(
     pool: MediaPool, users: Users
 ) -> None:
@@ -339,8 +359,9 @@ async def test_ports_come_from_the_range_and_are_kept_from_new_calls_for_a_while
         assert (await calls[2].open_rtp()).port == port
 
 
-async def test_many_calls_leave_nothing_behind(users: Users) -> None:
-    async with MediaPool(MediaSettings(workers=1)) as pool:
+@each_engine
+async def test_many_calls_leave_nothing_behind(users: Users, engine: str) -> None:
+    async with MediaPool(MediaSettings.model_validate({"workers": 1, "engine": engine})) as pool:
         worker = psutil.Process(pool.pids[0])
         fds, threads = [], []
         tasks = len(asyncio.all_tasks())
