@@ -14,7 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 #: nobody who logs has to think of it.
 PERSONAL: Final = frozenset({"phone", "number", "dialled", "to", "caller", "peer", "username"})
 #: Fields that must not be logged at all: that they are is a fault, and is shown as one.
-SECRET: Final = frozenset({"password", "secret", "key", "token", "code", "session", "auth", "api_hash"})
+SECRET: Final = frozenset({"password", "secret", "key", "token", "login_code", "session", "auth", "api_hash"})
 
 _LONG_NUMBER: Final = re.compile(r"\d{6,}")
 
@@ -70,5 +70,6 @@ def configure(level: str = "info", style: Literal["console", "json"] = "console"
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Telethon tells of every reconnect at INFO, in words of its own; the accounts say it in ours.
-    logging.getLogger("telethon").setLevel(max(root.level, logging.WARNING))
+    # These tell of each of their steps at INFO, in words of their own; we say the same once, in ours.
+    for library in ("telethon", "alembic", "panoramisk"):
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
