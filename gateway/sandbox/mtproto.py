@@ -81,7 +81,10 @@ class ServerKey:
         """The key of an earlier start, or a new one; its public half is `public_key.pem`, for clients."""
         path = folder / "server_key.pem"
         if path.exists():
-            loaded = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            # We made it ourselves; proving it anew would take longer than the rest of a start.
+            loaded = serialization.load_pem_private_key(
+                path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True
+            )
             if not isinstance(loaded, rsa.RSAPrivateKey):
                 raise ValueError(f"{path} holds no RSA key")
             private = loaded
