@@ -88,7 +88,8 @@ class Bots:
 
     def _meet(self, bot: int, user: int, *, started: bool = False) -> None:
         self._world.sql(
-            "INSERT INTO acquaintances VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET started = max(started, excluded.started)",
+            "INSERT INTO acquaintances VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET started = max(started, excluded.started)",
             *(bot, user, started),
         )
 
@@ -127,11 +128,13 @@ class Bots:
             raise RpcError(420, f"FLOOD_WAIT_{math.ceil(too_early_s)}")
         self._sent_up_to[bot, user] = due + interval_s
 
-    def stopped(self, user_id: int, bot: int, *, stopped: bool) -> None:
-        """The user has blocked the bot, or let it write again."""
-        if self._is_bot(bot):
-            update = types.UpdateBotStopped(user_id, self._cloud.date(), stopped, 0)
-            self._cloud.tell(bot, [update], {user_id})
+    def block(self, user_id: int, peer: int, *, blocked: bool) -> None:
+        """A user blocks another, or no longer; a bot is told."""
+        changed = self._world.is_blocked(user_id, peer) != blocked
+        self._world.block(user_id, peer, blocked=blocked)
+        if changed and self._is_bot(peer):
+            update = types.UpdateBotStopped(user_id, self._cloud.date(), blocked, 0)
+            self._cloud.tell(peer, [update], {user_id})
 
     # Presses
 
@@ -264,16 +267,16 @@ class Bots:
 
     # Edits
 
-    def edit(self, message: StoredMessage, **content: Any) -> TL:
+    def edit(self, sent: StoredMessage, /, **content: Any) -> TL:
         """Change fields of a message, for all who have it. Answers the message.
 
         Raises:
             RpcError: It would be the same as before.
         """
-        before = message.message
+        before = sent.message
         if all(_same(getattr(before, name), value) for name, value in content.items()):
             raise RpcError(400, "MESSAGE_NOT_MODIFIED")
-        edited = self._mailbox.edit(message.owner, message.id, **content)
+        edited = self._mailbox.edit(sent.owner, sent.id, **content)
         assert edited is not None, "the message was found a moment ago"
         return edited.message
 

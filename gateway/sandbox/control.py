@@ -34,6 +34,13 @@ class NewUser(_Asked):
     hint: str = ""
     email: str = ""
     bot: bool = False
+    inline: bool = False
+    inline_feedback: bool = False
+
+
+class InlineMode(_Asked):
+    inline: bool = True
+    feedback: bool = False
 
 
 class UserChange(_Asked):
@@ -107,6 +114,7 @@ class Control:
             ("GET", "/", self._overview),
             ("GET", "/users", self._users),
             ("POST", "/users", self._create_user),
+            ("PATCH", "/bots/{username}", self._change_bot),
             ("GET", "/users/{phone}", self._user),
             ("PATCH", "/users/{phone}", self._change_user),
             ("POST", "/users/{phone}/session", self._session),
@@ -137,6 +145,7 @@ class Control:
         return web.json_response(
             {
                 "server": self._scene.server,
+                "bot_api": self._scene.bot_api_url,
                 "key_file": str(self._scene.key_file),
                 "users": len(self._scene.telegram.world.users()),
                 "connections": len(self._scene.telegram.cloud.links()),
@@ -154,7 +163,9 @@ class Control:
     async def _create_user(self, request: web.Request) -> web.Response:
         asked = NewUser.model_validate(await request.json())
         if asked.bot:
-            bot = self._scene.create_bot(asked.username or "", asked.first_name)
+            bot = self._scene.create_bot(
+                asked.username or "", asked.first_name, inline=asked.inline, inline_feedback=asked.inline_feedback
+            )
             return web.json_response(self._shown(bot) | {"token": bot.bot_token})
         if asked.phone is None:
             raise web.HTTPBadRequest(text="a user who is no bot has a phone number")
@@ -168,6 +179,14 @@ class Control:
             email=asked.email,
         )
         return web.json_response(self._shown(user))
+
+    async def _change_bot(self, request: web.Request) -> web.Response:
+        bot = self._scene.telegram.world.find_user("username", request.match_info["username"])
+        if bot is None or not bot.is_bot:
+            raise KeyError(f"bot {request.match_info['username']}")
+        asked = InlineMode.model_validate(await request.json())
+        self._scene.set_inline(bot, inline=asked.inline, feedback=asked.feedback)
+        return web.json_response(self._shown(bot))
 
     async def _user(self, request: web.Request) -> web.Response:
         return web.json_response(self._shown(self._asked_user(request)))

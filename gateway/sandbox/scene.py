@@ -85,11 +85,26 @@ class Scene:
 
         return self.change(create)
 
-    def create_bot(self, username: str, first_name: str = "Bot") -> User:
-        """A bot; its token is in the answer."""
-        return self.change(
-            lambda: self.telegram.world.create_user(phone=None, first_name=first_name, username=username, bot=True)
-        )
+    @property
+    def bot_api_url(self) -> str:
+        """Of the Bot API: for aiogram, `TelegramAPIServer.from_base(url)`."""
+        raise NotImplementedError
+
+    def create_bot(
+        self, username: str, first_name: str = "Bot", *, inline: bool = False, inline_feedback: bool = False
+    ) -> User:
+        """A bot; its token is `bot_token`. Raises `WorldError` when the name is taken."""
+
+        def create() -> User:
+            bot = self.telegram.world.create_user(phone=None, first_name=first_name, username=username, bot=True)
+            self.telegram.cloud.profiles.change(bot.id, inline=inline, inline_feedback=inline_feedback)
+            return bot
+
+        return self.change(create)
+
+    def set_inline(self, bot: User, *, inline: bool, feedback: bool) -> None:
+        """As /setinline and /setinlinefeedback at BotFather."""
+        self.change(lambda: self.telegram.cloud.profiles.change(bot.id, inline=inline, inline_feedback=feedback))
 
     def user(self, phone: str) -> User:
         """Raises `KeyError` when nobody has this number."""
@@ -102,7 +117,7 @@ class Scene:
         self.change(lambda: self.telegram.world.change_user(user.id, banned=banned))
 
     def block(self, user: User, peer: User, *, blocked: bool = True) -> None:
-        self.change(lambda: self.telegram.world.block(user.id, peer.id, blocked=blocked))
+        self.change(lambda: self.telegram.bots.block(user.id, peer.id, blocked=blocked))
 
     def set_privacy(self, user: User, key: str, rules: Rules) -> None:
         """As `account.setPrivacy`: `set_privacy(user, "PhoneCall", [("DisallowAll", [])])`."""

@@ -12,6 +12,7 @@ from typing import Self
 
 import structlog
 
+from gateway.sandbox.botapi.server import BotApi
 from gateway.sandbox.connection import Connection
 from gateway.sandbox.control import Control
 from gateway.sandbox.faults import Faults
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Sandbox(Scene):
-    """A local Telegram on loopback, with its state in a folder, and HTTP control beside it.
+    """A local Telegram on loopback, with its state in a folder, and the Bot API and HTTP control beside it.
 
     Leaving it raises an `ExceptionGroup` of the sandbox's own faults, if there were any: a test during which a handler
     failed has not shown what it seems to show.
@@ -39,16 +40,19 @@ class Sandbox(Scene):
         host: str = "127.0.0.1",
         port: int = 0,
         control_port: int = 0,
+        bot_api_port: int = 0,
         settings: Settings | None = None,
     ) -> None:
         self._state_dir = state_dir
         self._host = host
         self._port = port
         self._control_port = control_port
+        self._bot_api_port = bot_api_port
         self.settings = settings or Settings()
         self.faults = Faults()
         self.key_file = state_dir / "public_key.pem"
         self._control: Control
+        self._bot_api: BotApi
         self._connections: set[Connection] = set()
         self._house = AsyncExitStack()
 
@@ -72,9 +76,11 @@ class Sandbox(Scene):
             self.telegram.address = server.sockets[0].getsockname()[:2]
             self.robots = Robots(self.key_file, self._state_dir / "recordings", self.session)
             await house.enter_async_context(self.robots)
+            bot_api = BotApi(self.telegram, self.faults, self._host, self._bot_api_port)
+            self._bot_api = await house.enter_async_context(bot_api)
             self._control = await house.enter_async_context(Control(self, self._control_port))
             self._house = house.pop_all()
-        log.info("sandbox opened", address=self.address, control=self.control_url)
+        log.info("sandbox opened", address=self.address, bot_api=self.bot_api_url, control=self.control_url)
         return self
 
     async def __aexit__(
@@ -83,6 +89,10 @@ class Sandbox(Scene):
         await self._house.__aexit__(kind, error, trace)
         if self.telegram.cloud.failures and error is None:
             raise ExceptionGroup("the sandbox failed", self.telegram.cloud.failures)
+
+    @property
+    def bot_api_url(self) -> str:
+        return self._bot_api.url
 
     @property
     def control_url(self) -> str:
@@ -94,16 +104,19 @@ class Sandbox(Scene):
             connection.drop()
 
 
-async def serve(state_dir: Path, host: str, port: int, control_port: int) -> None:
+async def serve(state_dir: Path, host: str, port: int, control_port: int, bot_api_port: int = 0) -> None:
     """Keep a sandbox open until SIGINT or SIGTERM, having told how to use it."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Sandbox(state_dir, host=host, port=port, control_port=control_port) as sandbox:
+    async with Sandbox(
+        state_dir, host=host, port=port, control_port=control_port, bot_api_port=bot_api_port
+    ) as sandbox:
         control = sandbox.control_url
         sys.stdout.write(
             f"A local Telegram listens at {sandbox.server}\n"
             f"  its public key    {sandbox.key_file}\n"
+            f"  its Bot API       {sandbox.bot_api_url}\n"
             f"  its control       {control}\n"
             "To add a user, to read the code he is sent, to let him be played by a robot that answers and echoes:\n"
             f'  curl {control}/users -d \'{{"phone": "+15550001", "first_name": "Ann"}}\'\n'
@@ -115,6 +128,6 @@ async def serve(state_dir: Path, host: str, port: int, control_port: int) -> Non
         await stop.wait()
 
 
-def run(state_dir: Path, host: str, port: int, control_port: int) -> None:
+def run(state_dir: Path, host: str, port: int, control_port: int, bot_api_port: int = 0) -> None:
     """What `siptg sandbox` does."""
-    asyncio.run(serve(state_dir, host, port, control_port))
+    asyncio.run(serve(state_dir, host, port, control_port, bot_api_port))

@@ -88,13 +88,13 @@ def delete_contacts(request: Request, query: TL) -> TL:
 
 @method(f.BlockRequest)
 def block(request: Request, query: TL) -> bool:
-    request.world.block(request.user_id, request.user(query.id).id, blocked=True)
+    request.telegram.bots.block(request.user_id, request.user(query.id).id, blocked=True)
     return True
 
 
 @method(f.UnblockRequest)
 def unblock(request: Request, query: TL) -> bool:
-    request.world.block(request.user_id, request.user(query.id).id, blocked=False)
+    request.telegram.bots.block(request.user_id, request.user(query.id).id, blocked=False)
     return True
 
 
