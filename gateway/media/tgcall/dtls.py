@@ -78,6 +78,7 @@ class Certificate:
         self.context = SSL.Context(SSL.DTLS_METHOD)
         self.context.set_min_proto_version(_DTLS_1_2)
         self.context.set_options(SSL.OP_NO_QUERY_MTU | SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+        self.context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         self.context.set_cipher_list(_CIPHERS)
         self.context.set_tlsext_use_srtp(b":".join(PROFILES))
         # Who it is follows from its fingerprint, not from an authority: any certificate passes here.

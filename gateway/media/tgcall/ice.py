@@ -22,7 +22,7 @@ from typing import Final
 from . import stun
 from .candidate import TYPE_PREFERENCE, Candidate, candidate_priority, pair_priority, reflector_name
 from .limits import TokenBucket
-from .model import Address
+from .model import Address, PathKind
 from .paths import Path
 from .stun import Attribute, Kind, Method, StunMessage
 
@@ -51,6 +51,8 @@ REQUESTS_AT_ONCE: Final = 100.0
 CHECKS_PER_S: Final = 100.0
 CHECKS_AT_ONCE: Final = 40.0
 
+#: The fewer hands in between, the better.
+_RANKS: Final = {kind: -at for at, kind in enumerate(PathKind)}
 _ICE_CHARACTERS: Final = string.ascii_letters + string.digits
 _ROLE_CONFLICT: Final = 487
 
@@ -78,11 +80,14 @@ class Pair:
         heard_at: When the peer was last heard on it, authenticated.
         answered_at: When the peer last answered a check of ours.
         nominated_at: When the peer (controlling) last chose it.
+        rank: What makes one pair better than another: fewer hands in between, then ICE's own order.
     """
 
     path: Path
     remote: Candidate
+    rank: tuple[int, int]
     check_at: float
+    checked_at: float = float("-inf")
     retry_s: float = FIRST_RETRY_S
     began_at: float = 0.0
     valid: bool = False
@@ -208,7 +213,7 @@ class IceAgent:
         if self._remote is None:
             self._due = float("inf")
             return self._due
-        for pair in sorted(self._pairs.values(), key=self._rank, reverse=True):
+        for pair in sorted(self._pairs.values(), key=_rank, reverse=True):
             if now >= pair.check_at:
                 if not self._checks.take(now):
                     break
@@ -228,7 +233,7 @@ class IceAgent:
         if pair is None and path.reaches(remote.address):
             if len(self._pairs) >= MOST_PAIRS and not self._make_room():
                 return None
-            pair = self._pairs[key] = Pair(path, remote, check_at=now, began_at=now)
+            pair = self._pairs[key] = Pair(path, remote, self._rank(path, remote), check_at=now, began_at=now)
             self._due = now
         return pair
 
@@ -237,7 +242,7 @@ class IceAgent:
         never = [key for key, pair in self._pairs.items() if not pair.valid]
         if not never:
             return False
-        del self._pairs[min(never, key=lambda key: self._rank(self._pairs[key]))]
+        del self._pairs[min(never, key=lambda key: self._pairs[key].rank)]
         return True
 
     def _check_again(self, pair: Pair, now: float) -> None:
@@ -252,11 +257,15 @@ class IceAgent:
             if pair is not self.selected and now - silent_since > CHECK_FOR_S:
                 del self._pairs[key]
 
-    def _rank(self, pair: Pair) -> tuple[int, int]:
-        """What makes one pair better than another: fewer hands in between, then ICE's own order."""
-        local, remote = pair.path.priority, pair.remote.priority
-        controlling, controlled = (local, remote) if self.controlling else (remote, local)
-        return -pair.path.kind.rank, pair_priority(controlling, controlled)
+    def _rank(self, path: Path, remote: Candidate) -> tuple[int, int]:
+        ours, theirs = path.priority, remote.priority
+        controlling, controlled = (ours, theirs) if self.controlling else (theirs, ours)
+        return _RANKS[path.kind], pair_priority(controlling, controlled)
+
+    def _change_role(self) -> None:
+        self.controlling = not self.controlling
+        for pair in self._pairs.values():
+            pair.rank = self._rank(pair.path, pair.remote)
 
     # -- checks --------------------------------------------------------------------------------------------------
 
@@ -279,6 +288,7 @@ class IceAgent:
 
     def _plan(self, pair: Pair, now: float) -> None:
         """When to check a pair next, if it stays silent."""
+        pair.checked_at = now
         pair.check_at = now + pair.retry_s
         pair.retry_s = min(pair.retry_s * 2, LAST_RETRY_S)
 
@@ -296,7 +306,7 @@ class IceAgent:
         del self._asked[message.transaction]
         if message.kind == Kind.ERROR:
             if message.error == _ROLE_CONFLICT:
-                self.controlling = not self.controlling
+                self._change_role()
                 self._check_again(pair, now)
             return
         # An answer from elsewhere proves another path than the one that was asked. Source: RFC 8445 §7.2.5.2.1.
@@ -335,8 +345,8 @@ class IceAgent:
         pair.heard_at = now
         if Attribute.USE_CANDIDATE in message.attributes:
             pair.nominated_at = now
-        if not pair.valid or revived:
-            # Triggered check. Source: RFC 8445 §7.3.1.4.
+        if (not pair.valid or revived) and now - pair.checked_at > FIRST_RETRY_S / 2:
+            # Triggered check, unless one is under way. Source: RFC 8445 §7.3.1.4.
             self._check_again(pair, now)
             self.poll(now)
         self._select(now)
@@ -355,7 +365,7 @@ class IceAgent:
             return False
         if (self._tie_breaker >= theirs) == self.controlling:
             return True
-        self.controlling = not self.controlling
+        self._change_role()
         return False
 
     def _remote_at(self, message: StunMessage, source: Address) -> Candidate:
@@ -381,9 +391,9 @@ class IceAgent:
         self._probing = False
         current = self.selected if self.selected in working else None
         if not self.controlling:
-            best = max(working, key=lambda pair: (pair.nominated_at, pair is current, self._rank(pair)))
+            best = max(working, key=lambda pair: (pair.nominated_at, pair is current, pair.rank))
         else:
-            best = max(working, key=self._rank)
+            best = max(working, key=_rank)
             if current is not None and self._settled(now) and best.path.kind is current.path.kind:
                 best = current
         if best is not self.selected:
@@ -410,3 +420,7 @@ class IceAgent:
             self._probing = True
             for pair in self._pairs.values():
                 self._check_again(pair, now)
+
+
+def _rank(pair: Pair) -> tuple[int, int]:
+    return pair.rank

@@ -47,8 +47,8 @@ MOST_SPREAD_S: Final = 0.2
 #: With so much too much over a short time, what is too much goes at once: a stall has ended.
 BACKLOG_S: Final = 0.1
 BACKLOG_WINDOW_S: Final = 0.5
-#: Between two changes of the delay.
-CALM_FRAMES: Final = 10
+#: Between two changes of the delay: half a second.
+CALM_FRAMES: Final = 25
 
 #: No packet for so long, and the peer has stopped sending.
 IDLE_AFTER_S: Final = 0.2

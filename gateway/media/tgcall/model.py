@@ -37,11 +37,6 @@ class PathKind(enum.StrEnum):
     RELAY = "relay"  # a TURN server
     REFLECTOR = "reflector"  # Telegram's own relays
 
-    @property
-    def rank(self) -> int:
-        """0 is best."""
-        return list(PathKind).index(self)
-
 
 class Failure(enum.StrEnum):
     """Why a call can't go on."""

@@ -16,8 +16,6 @@ from .model import Address
 LONGEST_DATAGRAM: Final = 2048
 #: What may wait for a slow relay; past it packets are dropped, as a network would.
 MOST_UNSENT_BYTES: Final = 64 * 1024
-#: Bursts are read at once, but one call must not starve the others.
-MOST_AT_ONCE: Final = 16
 _MOST_ADDRESSES: Final = 8
 
 
@@ -60,16 +58,12 @@ class UdpSocket:
             self._socket.close()
 
     def _read(self) -> None:
-        for _ in range(MOST_AT_ONCE):
-            try:
-                data, source = self._receive(LONGEST_DATAGRAM)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # an ICMP error of an earlier packet
-            self._heard(data, source[:2])
-            if self._socket.fileno() < 0:
-                return
+        """Take one datagram: the loop comes again for the next, and one call does not starve the others."""
+        try:
+            data, source = self._receive(LONGEST_DATAGRAM)
+        except OSError:
+            return  # nothing there after all, or an ICMP error of an earlier packet
+        self._heard(data, source[:2])
 
 
 class TcpStream:

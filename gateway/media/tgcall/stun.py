@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import enum
 import hmac
-import ipaddress
 import secrets
+import socket
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -172,15 +172,18 @@ def new_transaction() -> bytes:
 
 def xor_address(address: Address, transaction: bytes) -> bytes:
     """Source: RFC 8489 §14.2."""
-    ip = ipaddress.ip_address(address[0])
-    mask = (_MAGIC_BYTES + transaction)[: len(ip.packed)]
-    host = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=True))
-    return struct.pack(">BBH", 0, 1 if ip.version == 4 else 2, address[1] ^ MAGIC >> 16) + host
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    host = socket.inet_pton(family, address[0])
+    masked = int.from_bytes(host, "big") ^ int.from_bytes((_MAGIC_BYTES + transaction)[: len(host)], "big")
+    kind = 1 if family == socket.AF_INET else 2
+    return struct.pack(">BBH", 0, kind, address[1] ^ MAGIC >> 16) + masked.to_bytes(len(host), "big")
 
 
 def unxor_address(value: bytes, transaction: bytes) -> Address | None:
-    if len(value) not in (8, 20) or value[1] != (1 if len(value) == 8 else 2):
+    size = len(value) - 4
+    if size not in (4, 16) or value[1] != (1 if size == 4 else 2):
         return None
-    mask = _MAGIC_BYTES + transaction
-    host = bytes(a ^ b for a, b in zip(value[4:], mask, strict=False))
-    return str(ipaddress.ip_address(host)), int.from_bytes(value[2:4], "big") ^ MAGIC >> 16
+    host = int.from_bytes(value[4:], "big") ^ int.from_bytes((_MAGIC_BYTES + transaction)[:size], "big")
+    family = socket.AF_INET if size == 4 else socket.AF_INET6
+    name = socket.inet_ntop(family, host.to_bytes(size, "big"))
+    return name, int.from_bytes(value[2:4], "big") ^ MAGIC >> 16

@@ -23,7 +23,6 @@ from gateway.media.tgcall import Server
 Samples = npt.NDArray[np.int16]
 
 RATE_HZ = 16000
-FRAME = RATE_HZ // 100
 
 
 def tone(hz: float, seconds: float, rate_hz: int, amplitude: int = 8000) -> Samples:
@@ -51,9 +50,9 @@ class Users:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls) -> AsyncIterator[Self]:
+    async def open(cls, module: str = __name__) -> AsyncIterator[Self]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24
+            sys.executable, "-m", module, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24
         )
         users = cls(process)
         hearing = asyncio.create_task(users._hear())
@@ -93,6 +92,7 @@ class Users:
         hz: float | None = None,
         servers: Sequence[Server] = (),
         p2p_allowed: bool = True,
+        rate_hz: int = RATE_HZ,
     ) -> None:
         """A user takes part in call `number`, and says a tone, or nothing."""
         self._signals[number] = on_signal
@@ -108,13 +108,14 @@ class Users:
             versions=list(versions),
             servers=told,
             p2p=p2p_allowed,
+            rate=rate_hz,
         )
 
     def hear_signal(self, number: int, blob: bytes) -> None:
         self.tell("signal", number, blob=base64.b64encode(blob).decode())
 
     async def heard(self, number: int) -> Samples:
-        """What the user heard since he was last asked, at RATE_HZ."""
+        """What the user heard since he was last asked, at his rate."""
         answer = await self.ask("heard", number)
         return np.frombuffer(base64.b64decode(answer["pcm"]), np.int16)
 
@@ -150,6 +151,9 @@ class _Process:
         self.connected: dict[int, asyncio.Event] = {}
         self.signals: dict[int, asyncio.Queue[bytes]] = {}
         self.heard: dict[int, list[bytes]] = {}
+        self.heard_at: dict[int, list[float]] = {}
+        self.said_at: dict[int, list[float]] = {}
+        self.rates: dict[int, int] = {}
         self.said: dict[int, tuple[Samples, int]] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.frame_data = ntgcalls.FrameData(0, ntgcalls.VideoRotation.VIDEO_ROTATION_0, 0, 0)
@@ -169,14 +173,17 @@ class _Process:
             self.loop.call_soon_threadsafe(self.connected[number].set)
 
     def on_frames(self, number: int, _mode: Any, _device: Any, frames: Any) -> None:
+        now = time.monotonic()
         self.heard[number].extend(frame.data for frame in frames)
+        self.heard_at[number].extend(now for _ in frames)
 
     def start(self, name: str, work: Any) -> None:
         self.tasks[name] = asyncio.create_task(work)
 
     async def join(self, number: int, message: dict[str, Any]) -> None:
         library, native = self.library, self.native
-        audio = library.AudioDescription(library.MediaSource.EXTERNAL, RATE_HZ, 1, "", True)
+        rate_hz = message["rate"]
+        audio = library.AudioDescription(library.MediaSource.EXTERNAL, rate_hz, 1, "", True)
         media = library.MediaDescription(microphone=audio, speaker=None, camera=None, screen=None)
         async with self.setting_up:
             await native.create_p2p_call(number)
@@ -189,7 +196,7 @@ class _Process:
             await self.connected[number].wait()
             await asyncio.sleep(0.1)
         if message["hz"] is not None:
-            self.said[number] = tone(message["hz"], 1.0, RATE_HZ), 0
+            self.said[number] = tone(message["hz"], 1.0, rate_hz), 0
 
     def server(self, told: dict[str, Any]) -> Any:
         tag = bytes.fromhex(told["peer_tag"]) if told["peer_tag"] is not None else None
@@ -220,8 +227,11 @@ class _Process:
             await asyncio.sleep(max(0.0, start + ticks * 0.01 - self.loop.time()))
             frames = []
             for number, (samples, at) in list(self.said.items()):
-                self.said[number] = samples, (at + FRAME) % samples.size
-                pcm = samples[at : at + FRAME].tobytes()
+                frame = self.rates[number] // 100
+                if at == 0:
+                    self.said_at[number].append(time.monotonic())
+                self.said[number] = samples, (at + frame) % samples.size
+                pcm = samples[at : at + frame].tobytes()
                 frames.append(self.native.send_external_frame(number, microphone, pcm, self.frame_data))
             await asyncio.gather(*frames, return_exceptions=True)
 
@@ -237,7 +247,8 @@ class _Process:
         match do:
             case "join":
                 self.connected[number], self.signals[number] = asyncio.Event(), asyncio.Queue()
-                self.heard[number] = []
+                self.heard[number], self.heard_at[number], self.said_at[number] = [], [], []
+                self.rates[number] = message["rate"]
                 self.start(f"join {number}", self.join(number, message))
             case "signal":
                 if number in self.signals:
@@ -247,7 +258,10 @@ class _Process:
                 self.tell("say", number)
             case "heard":
                 frames, self.heard[number] = self.heard[number], []
-                self.tell("heard", number, pcm=base64.b64encode(b"".join(frames)).decode())
+                times, self.heard_at[number] = self.heard_at[number], []
+                self.tell("heard", number, pcm=base64.b64encode(b"".join(frames)).decode(), at=times)
+            case "said":
+                self.tell("said", number, at=self.said_at[number])
             case "mute" | "unmute":
                 await getattr(self.native, do)(number)
                 self.tell(do, number)
