@@ -248,7 +248,8 @@ done >"$work/linked"
 done
 cp -L "$loader" "$keep/"
 
-rm -rf "$prefix/usr"
+# Swapped, not emptied and filled: an Asterisk that starts in this moment finds the one or the other.
+[ ! -e "$prefix/usr" ] || mv "$prefix/usr" "$work/old"
 mv "$work/keep/usr" "$prefix/usr"
 lib=$prefix/usr/lib/$(basename "$lib")
 version=$("$lib/$(basename "$loader")" --library-path "$lib" "$prefix/usr/sbin/asterisk" -V 2>&1 |

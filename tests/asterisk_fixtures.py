@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,9 +32,6 @@ rtp_symmetric = yes
 force_rport = yes
 rewrite_contact = yes
 send_pai = yes
-codec_prefs_incoming_offer = prefer:configured,operation:intersect,keep:first,transcode:allow
-codec_prefs_outgoing_offer = prefer:configured,operation:intersect,keep:all,transcode:allow
-codec_prefs_outgoing_answer = prefer:configured,operation:intersect,keep:first,transcode:allow
 """
 
 
@@ -61,7 +59,7 @@ def trunk_line(number: int, host: str, port: int, codecs: str = "g722,alaw,ulaw"
 async def asterisk(state: Path, lines: str, settings: AsteriskSettings = SETTINGS) -> AsyncIterator[Asterisk]:
     """An embedded Asterisk with these pjsip sections."""
     (state / "etc").mkdir(parents=True, exist_ok=True)
-    (state / "etc" / "siptg_lines.conf").write_text(lines)
+    (state / "etc" / "siptg_line1.conf").write_text(lines)
     async with Asterisk(settings, state) as running:
         yield running
 
@@ -100,7 +98,8 @@ class EchoMedia(asyncio.DatagramProtocol):
         raise NotImplementedError("no Telegram here")
 
     async def lost(self) -> Ending:
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def close(self) -> MediaReport:
         if self._transport is not None:
@@ -184,6 +183,15 @@ async def place(running: Asterisk, number: int = 1, **options: object) -> AsyncI
             yield here
             for media in here.media:
                 await media.close()
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 3.0) -> None:
+    """Wait until something is so, that nobody tells of. Raises `TimeoutError`."""
+    end = time.monotonic() + seconds
+    for _ in iter(condition, True):
+        if time.monotonic() > end:
+            raise TimeoutError
+        await asyncio.sleep(0.01)
 
 
 async def no_alerting() -> None:

@@ -64,6 +64,10 @@ class AriAddress:
     user: str
     password: str = field(repr=False)
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {"Authorization": aiohttp.encode_basic_auth(self.user, self.password)}
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -270,7 +274,7 @@ class Ari:
                 f"{address.url}/ari{path}",
                 params=query,
                 json=body,
-                auth=aiohttp.BasicAuth(address.user, address.password),
+                headers=address.headers,
             ) as answer:
                 if answer.status == 204:
                     return None
@@ -307,7 +311,7 @@ class Ari:
         async with self._session.ws_connect(
             f"{address.url}/ari/events",
             params={"app": APPLICATION, "subscribeAll": "false"},
-            headers={"Authorization": aiohttp.BasicAuth(address.user, address.password).encode()},
+            headers=address.headers,
             heartbeat=HEARTBEAT_S,
             timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
         ) as socket:
@@ -328,10 +332,9 @@ async def boot_finished(address: AriAddress) -> str | None:
     Raises:
         AriError: It answers, but not us.
     """
-    auth = aiohttp.BasicAuth(address.user, address.password)
     try:
         async with (
-            aiohttp.ClientSession(auth=auth, timeout=aiohttp.ClientTimeout(total=REQUEST_S)) as session,
+            aiohttp.ClientSession(headers=address.headers, timeout=aiohttp.ClientTimeout(total=REQUEST_S)) as session,
             session.get(f"{address.url}/ari/asterisk/info", params={"only": "status,system"}) as answer,
         ):
             if answer.status in {401, 403}:

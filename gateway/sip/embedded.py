@@ -152,7 +152,7 @@ class Asterisk:
         self.version = await boot_finished(self.ari) or ""
         if not self.version:
             raise AsteriskError(f"No Asterisk answers at {url}. Is it running, with http.conf and ari.conf enabled?")
-        if not _new_enough(self.version):
+        if not new_enough(self.version):
             raise AsteriskError(f"Asterisk {self.version} at {url} is too old; {OLDEST[0]}.{OLDEST[1]} is the oldest.")
 
     def _open_state(self) -> None:
@@ -294,7 +294,7 @@ def find(prefix: Path) -> Command:
     raise AsteriskError(f"There is no Asterisk in {prefix}; get one with: asterisk/install.sh {prefix}")
 
 
-def _new_enough(version: str) -> bool:
+def new_enough(version: str) -> bool:
     """Whether a version such as "22.10.1~dfsg" or "certified/20.7-cert4" is one we work with."""
     numbers = version.rpartition("/")[2].split("-")[0].split(".")
     try:

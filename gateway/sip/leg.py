@@ -355,4 +355,4 @@ class FarLeg(SipLeg):
     async def _let_go(self, ending: Ending) -> None:
         said = SAID[ending.cause]
         channels = [f"{self._stem}.dial", *filter(None, [self._channel])]
-        await asyncio.gather(*(self._ari.hang_up(channel, said.told) for channel in channels))
+        await asyncio.gather(*(self._ari.hang_up(channel, said.q850) for channel in channels))

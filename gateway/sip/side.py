@@ -103,7 +103,7 @@ class SipSide:
             self.run(self.ari.hang_up(event.channel, SAID[HangupCause.NORMAL].q850))
 
     def _offer(self, event: Event) -> None:
-        _, endpoint, *dialled, native = event.args
+        _, endpoint, native, *dialled = event.args
         call_id = secrets.token_hex(10)
         leg = NearLeg(self, call_id, endpoint, event.channel, native)
         self._switch.offered(

@@ -358,6 +358,7 @@ class Phone:
         registrar_password: Asked of whoever registers here; None: anybody may.
 
     Attributes:
+        server: Where it sends; may be changed at any time over UDP.
         behaviour: What it does when called; may be changed at any time.
         calls: Those that live.
         came: Calls that came in, in order; never forgotten.
@@ -388,7 +389,7 @@ class Phone:
         self.came: asyncio.Queue[PhoneCall] = asyncio.Queue()
         self.registrations: dict[str, str] = {}
         self._password = password
-        self._server = server
+        self.server = server
         self._transport = transport
         self._registrar_password = registrar_password
         self._nonce = secrets.token_hex(16)
@@ -401,7 +402,7 @@ class Phone:
         self._register_cseq = 0
 
     async def __aenter__(self) -> Self:
-        self._wire = await _open_wire(self._transport, self.host, self._server, self._received)
+        self._wire = await _open_wire(self._transport, self.host, self.server, self._received)
         self.port = self._wire.port
         return self
 
@@ -428,7 +429,7 @@ class Phone:
 
     async def register(self, expires_s: int = 300) -> None:
         """Register; 0: no more. Raises `PhoneError`."""
-        uri = f"sip:{self._server[0]}:{self._server[1]}"
+        uri = f"sip:{self.server[0]}:{self.server[1]}"
         answer = await self._register(uri, expires_s, [])
         if answer.code == 401:
             given = authorization(answer.get("WWW-Authenticate"), self.user, self._password, "REGISTER", uri)
@@ -438,7 +439,7 @@ class Phone:
 
     async def _register(self, uri: str, expires_s: int, extra: list[tuple[str, str]]) -> Message:
         self._register_cseq += 1
-        me = f"<sip:{self.user}@{self._server[0]}>"
+        me = f"<sip:{self.user}@{self.server[0]}>"
         headers = [
             ("Via", self.via()),
             ("Max-Forwards", "70"),
@@ -460,7 +461,7 @@ class Phone:
         play: Pcm | None = None,
     ) -> PhoneCall:
         """Call; returns at once."""
-        host, port = self._server
+        host, port = self.server
         name = f'"{display}" ' if display else ""
         lines = [("Via", self.via()), ("Max-Forwards", "70")]
         lines += [("From", f"{name}<sip:{from_user or self.user}@{self.host}>;tag={secrets.token_hex(6)}")]
@@ -489,7 +490,7 @@ class Phone:
 
     def send(self, message: Message) -> None:
         assert self._wire is not None
-        self._wire.send(message.render())
+        self._wire.send(message.render(), self.server)
 
     def respond(self, request: Message, response: Message) -> None:
         """Send a response to where the request came from, and keep it for when the request comes again."""
@@ -609,7 +610,7 @@ class _Wire:
 
     port: int
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, server: tuple[str, int]) -> None:
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -617,8 +618,7 @@ class _Wire:
 
 
 class _Udp(asyncio.DatagramProtocol, _Wire):
-    def __init__(self, server: tuple[str, int], received: Received) -> None:
-        self._server = server
+    def __init__(self, received: Received) -> None:
         self._received = received
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -628,8 +628,8 @@ class _Udp(asyncio.DatagramProtocol, _Wire):
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
         self._received(data, lambda answer: self._transport.sendto(answer, addr))
 
-    def send(self, data: bytes) -> None:
-        self._transport.sendto(data, self._server)
+    def send(self, data: bytes, server: tuple[str, int]) -> None:
+        self._transport.sendto(data, server)
 
     async def close(self) -> None:
         self._transport.close()
@@ -663,7 +663,7 @@ class _Stream(_Wire):
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, server: tuple[str, int]) -> None:
         assert self._out is not None
         self._out.write(data)
 
@@ -680,7 +680,7 @@ class _Stream(_Wire):
 async def _open_wire(transport: str, host: str, server: tuple[str, int], received: Received) -> _Wire:
     if transport == "udp":
         loop = asyncio.get_running_loop()
-        _, udp = await loop.create_datagram_endpoint(lambda: _Udp(server, received), local_addr=(host, 0))
+        _, udp = await loop.create_datagram_endpoint(lambda: _Udp(received), local_addr=(host, 0))
         return udp
     tls = None
     if transport == "tls":
