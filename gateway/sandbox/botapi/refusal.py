@@ -42,6 +42,10 @@ def bad(reason: str) -> ApiError:
     return ApiError(f"Bad Request: {reason}")
 
 
+def unparsed(reason: str) -> ApiError:
+    return bad(f"can't parse entities: {reason}")
+
+
 def worded(refused: RpcError) -> ApiError:
     """The Bot API's words for an error of Telegram."""
     if refused.code in (420, 429):
