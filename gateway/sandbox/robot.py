@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 import secrets
 import sys
 import time
@@ -111,12 +112,14 @@ class RobotCall:
                 group.create_task(self._send_signals())
                 group.create_task(story)
         except* EndedError as ended:
-            self.report.reason = str(ended.exceptions[0])
-        except* (VoiceError, RPCError, ConnectionError) as failed:
-            self.report.reason = str(failed.exceptions[0])
+            self.report.reason = str(_first(ended))
+        except* RPCError as refused:
+            self.report.reason = _error_name(_first(refused))
+        except* (VoiceError, ConnectionError) as failed:
+            self.report.reason = str(_first(failed))
         except* Exception as fault:
             log.exception("robot failed")
-            self.report.reason = f"fault: {fault.exceptions[0]}"
+            self.report.reason = f"fault: {_first(fault)}"
         finally:
             await self._close()
 
@@ -380,7 +383,7 @@ class Robots:
         try:
             call = await self._robot(request).call(asked["to"])
         except RPCError as refused:
-            return web.json_response({"error": refused.message}, status=409)
+            return web.json_response({"error": _error_name(refused)}, status=409)
         if not call.report.id:
             return web.json_response({"error": call.report.reason}, status=409)
         return _json(call.report)
@@ -437,6 +440,22 @@ def _protocol() -> TL:
     return types.PhoneCallProtocol(
         spoken.min_layer, spoken.max_layer, list(spoken.library_versions), udp_p2p=True, udp_reflector=True
     )
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first of the errors, out of however many groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _error_name(error: BaseException) -> str:
+    """Telegram's own name of an error, which Telethon keeps as the name of its class alone."""
+    words = re.findall(r"[A-Z][a-z]*|\d+", type(error).__name__.removesuffix("Error"))
+    name = "_".join(words).upper() if type(error) is not RPCError else str(error)
+    seconds = getattr(error, "seconds", None)
+    return f"{name}_{seconds}" if seconds else name
 
 
 def _fingerprint(key: bytes) -> int:

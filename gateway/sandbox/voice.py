@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -40,9 +40,10 @@ class VoiceError(Exception):
 
 
 class Sound(Protocol):
-    """What a robot says, frame by frame."""
+    """What a robot says, in frames."""
 
-    def next_frame(self) -> bytes: ...
+    def due(self) -> Sequence[bytes]:
+        """What to say now; asked every 10 ms."""
 
     def hear(self, frame: bytes) -> None: ...
 
@@ -62,31 +63,30 @@ class Looped:
         self._began = began
         self._at = 0
 
-    def next_frame(self) -> bytes:
+    def due(self) -> Sequence[bytes]:
         if self._wait > 0:
             self._wait -= 1
-            return self._silence
+            return (self._silence,)
         if self._at == 0:
             self._began()
         at, self._at = self._at, self._at + 1
         if self._repeat:
-            return self._frames[at % len(self._frames)]
-        return self._frames[at] if at < len(self._frames) else self._silence
+            return (self._frames[at % len(self._frames)],)
+        return (self._frames[at] if at < len(self._frames) else self._silence,)
 
     def hear(self, frame: bytes) -> None:
         pass
 
 
 class Echo:
-    """Says what it hears, at once."""
+    """Says what it hears, at once, and at the pace at which it hears: a pace of its own would leave gaps."""
 
-    def __init__(self, rate_hz: int) -> None:
-        self._silence = bytes(2 * int(rate_hz * FRAME_S))
-        # A stall must not become a lasting delay.
-        self._heard: deque[bytes] = deque(maxlen=5)
+    def __init__(self) -> None:
+        self._heard: list[bytes] = []
 
-    def next_frame(self) -> bytes:
-        return self._heard.popleft() if self._heard else self._silence
+    def due(self) -> Sequence[bytes]:
+        heard, self._heard = self._heard, []
+        return heard
 
     def hear(self, frame: bytes) -> None:
         self._heard.append(frame)
@@ -100,7 +100,7 @@ def sound(what: str, rate_hz: int, after_s: float, began: Callable[[], None]) ->
             case "silence":
                 return Looped(np.zeros(1, np.int16), rate_hz, after_s, repeat=True, began=lambda: None)
             case "echo":
-                return Echo(rate_hz)
+                return Echo()
             case "tone":
                 # A whole second of a whole number of hertz repeats without a seam.
                 return Looped(audio.tone(round(float(name)), 1, rate_hz), rate_hz, after_s, repeat=True, began=began)
@@ -173,8 +173,8 @@ class Voice:
             with contextlib.suppress(ntgcalls.ConnectionNotFound):
                 await self._engine.send_signaling_data(self.number, blob)
 
-    def next_frame(self) -> bytes:
-        return self._sound.next_frame()
+    def due(self) -> Sequence[bytes]:
+        return self._sound.due()
 
     def hear(self, at: float, frame: bytes) -> None:
         if self._report.first_heard_at is None:
@@ -241,19 +241,20 @@ class Voices:
         while True:
             await asyncio.sleep(next(clock))
             self._listen()
-            speaking = [voice for voice in self._voices.values() if voice.connected.done()]
-            sent = await asyncio.gather(
-                *(
-                    self._engine.send_external_frame(
-                        voice.number, ntgcalls.StreamDevice.MICROPHONE, voice.next_frame(), _NO_FRAME_DATA
-                    )
-                    for voice in speaking
-                ),
-                return_exceptions=True,
-            )
-            for voice, outcome in zip(speaking, sent, strict=True):
-                if isinstance(outcome, Exception):
-                    self._lost(voice.number, f"the media is gone: {outcome}")
+            await self._speak()
+
+    async def _speak(self) -> None:
+        said = [(voice, frame) for voice in self._voices.values() if voice.connected.done() for frame in voice.due()]
+        outcomes = await asyncio.gather(
+            *(
+                self._engine.send_external_frame(voice.number, ntgcalls.StreamDevice.MICROPHONE, frame, _NO_FRAME_DATA)
+                for voice, frame in said
+            ),
+            return_exceptions=True,
+        )
+        for (voice, _), outcome in zip(said, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self._lost(voice.number, f"the media is gone: {outcome}")
 
     def _listen(self) -> None:
         while self._heard:
