@@ -1,0 +1,361 @@
+"""Keeps Asterisk as the lines say: writes, reloads, reads back what runs, undoes what it refuses; and knows how each
+line is doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Self
+
+import structlog
+
+from gateway.call.model import Line, LineKind
+from gateway.errors import GatewayError
+from gateway.provisioning import config
+from gateway.provisioning.ami import Ami, AmiDoor, AmiError, AsteriskAwayError, Fields, connected
+from gateway.provisioning.readback import Reported, difference
+from gateway.provisioning.render import Section, render
+from gateway.provisioning.state import (
+    ASTERISK_AWAY,
+    OFF,
+    Contact,
+    LineHealth,
+    LineState,
+    registration_complaint,
+    state_of,
+)
+
+log = structlog.get_logger(__name__)
+
+#: Between attempts to reach Asterisk: it is back within a second when it was restarted.
+RECONNECT_S: Final = 0.5
+#: Between attempts to apply a line that Asterisk refused: a name that could not be found may be found again.
+RETRY_REFUSED_S: Final = 60.0
+#: A reload is done when it is answered, nearly always; objects may follow a moment later.
+READBACK_S: Final = 2.0
+READBACK_POLL_S: Final = 0.05
+#: As much of the log's end as may hold what was said of a registration just now.
+LOG_TAIL_BYTES: Final = 65536
+
+Watch = Callable[[int, LineState], None]
+
+
+class Provisioner:
+    """The lines in Asterisk. Opened with `async with`; comes back by itself when Asterisk does.
+
+    Args:
+        door: Where AMI is now; asked at each connection, because a restarted Asterisk may be elsewhere.
+        log_file: Asterisk's log, where it can be read: the only place that tells why a PBX refused our registration.
+    """
+
+    def __init__(self, door: Callable[[], AmiDoor], log_file: Path | None = None) -> None:
+        self._door = door
+        self._log_file = log_file
+        self._lines: dict[int, Line] = {}
+        self._files: config.Files = {}
+        self._refused: dict[int, str] = {}
+        self._contacts: dict[int, dict[str, Contact]] = {}
+        self._registrations: dict[int, str] = {}
+        self._complaints: dict[int, str] = {}
+        self._states: dict[int, LineState] = {}
+        self._watchers: list[Watch] = []
+        self._ami: Ami | None = None
+        self._turn = asyncio.Lock()
+        self._registry_changed = asyncio.Event()
+        self._closing = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as opening:
+            group = await opening.enter_async_context(asyncio.TaskGroup())
+            life = group.create_task(self._live(), name="provisioner")
+            opening.callback(life.cancel)
+            self._closing = opening.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
+
+    # What others ask
+
+    @property
+    def states(self) -> Mapping[int, LineState]:
+        """How each line is doing, by its id."""
+        return MappingProxyType(self._states)
+
+    def watch(self, watcher: Watch) -> None:
+        """Be told of each line's changes of state; must not wait."""
+        self._watchers.append(watcher)
+
+    async def apply(self, lines: Iterable[Line]) -> Mapping[int, str]:
+        """Make Asterisk's lines exactly these, by the least changes; calls that run go on.
+
+        Returns:
+            The lines that Asterisk refuses, with the reason in a sentence. Of those it keeps what it had before, and
+            is asked again from time to time. Empty as well while Asterisk is away: all is applied when it is back.
+        """
+        async with self._turn:
+            self._lines = {line.id: line for line in lines}
+            for line_id in self._states.keys() - self._lines.keys():
+                self._forget(line_id)
+            if self._ami is not None:
+                try:
+                    await self._reconcile(self._ami)
+                except AsteriskAwayError as error:
+                    log.warning("lines wait for asterisk", reason=str(error))
+            self._tell_all()
+            return dict(self._refused)
+
+    # Life
+
+    async def _live(self) -> None:
+        told = ""
+        while True:
+            try:
+                async with connected(self._door(), self._hear) as ami:
+                    told = ""
+                    await self._serve(ami)
+            except GatewayError as error:
+                if told != (told := str(error)):
+                    log.warning("asterisk's configuration went out of reach", reason=told)
+            except Exception:
+                log.exception("provisioner failed by a fault of ours")
+            finally:
+                self._ami = None
+            self._contacts.clear()
+            self._registrations.clear()
+            self._tell_all()
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _serve(self, ami: Ami) -> None:
+        """Apply all lines, then follow what happens to them until the connection is lost. Raises `GatewayError`."""
+        async with self._turn:
+            await config.prepare(ami)
+            self._files = await config.read(ami)
+            await self._reconcile(ami)
+            await self._learn_contacts(ami)
+            await self._learn_registrations(ami)
+            self._ami = ami
+            self._tell_all()
+        log.info("lines applied", lines=len(self._lines), refused=len(self._refused))
+        async with asyncio.TaskGroup() as group:
+            chores = [group.create_task(chore(ami)) for chore in (self._follow_registrations, self._retry_refused)]
+            await ami.lost()
+            for chore in chores:
+                chore.cancel()
+        raise AsteriskAwayError("Asterisk's management interface (AMI) is lost.")
+
+    async def _follow_registrations(self, ami: Ami) -> None:
+        try:
+            while True:
+                await self._registry_changed.wait()
+                self._registry_changed.clear()
+                await self._learn_registrations(ami)
+                self._tell_all()
+        except AsteriskAwayError:
+            return  # `_serve` learns of it too
+
+    async def _retry_refused(self, ami: Ami) -> None:
+        try:
+            while True:
+                await asyncio.sleep(RETRY_REFUSED_S)
+                if self._refused:
+                    async with self._turn:
+                        await self._reconcile(ami)
+                    self._tell_all()
+        except AsteriskAwayError:
+            return  # `_serve` learns of it too
+
+    # Applying
+
+    async def _reconcile(self, ami: Ami) -> None:
+        """Make the files as the lines say, and Asterisk run them. Raises `AsteriskAwayError`."""
+        self._refused.clear()
+        wanted: config.Files = {}
+        for line in self._lines.values():
+            try:
+                wanted[line.id] = render(line)
+            except GatewayError as error:
+                self._refused[line.id] = str(error)
+        before = {line_id: self._files.get(line_id, ()) for line_id in wanted.keys() | self._files.keys()}
+        changed = {
+            line_id: wanted.get(line_id, ())
+            for line_id, sections in before.items()
+            if line_id not in self._refused and wanted.get(line_id, ()) != sections
+        }
+        if not changed:
+            return
+        try:
+            await self._write(ami, changed)
+            refused = await self._read_back(ami, changed)
+            if refused:
+                await self._write(ami, {line_id: before[line_id] for line_id in refused})
+            self._refused |= refused
+        except AsteriskAwayError:
+            raise
+        except GatewayError as error:
+            self._refused |= dict.fromkeys(changed, str(error))
+            self._files = await config.read(ami)
+        for line_id in self._refused:
+            log.warning("line refused", line=line_id, reason=self._refused[line_id])
+
+    async def _write(self, ami: Ami, files: config.Files) -> None:
+        for line_id, sections in files.items():
+            await config.write(ami, line_id, sections)
+            self._files[line_id] = sections
+        await ami.act("Reload", Module="res_pjsip.so")
+
+    async def _read_back(self, ami: Ami, changed: config.Files) -> dict[int, str]:
+        """The lines that Asterisk does not run as they were written, with the reason."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + READBACK_S
+        left = dict(changed)
+        while True:
+            registrations = await _registrations(ami)
+            reasons = {}
+            for line_id, sections in left.items():
+                reported = config.running(await _endpoint(ami, f"line{line_id}")) | registrations
+                if (reason := _disagreement(line_id, sections, reported)) is not None:
+                    reasons[line_id] = reason
+            left = {line_id: left[line_id] for line_id in reasons}
+            if not left or loop.time() > until:
+                break
+            await asyncio.sleep(READBACK_POLL_S)
+        if any(left.values()) and not left.keys() & (await config.read(ami)).keys():
+            include = f"put “#tryinclude {config.INCLUDED}” into its {config.INCLUDING}"
+            return dict.fromkeys(left, f"Asterisk does not read the lines: {include}.")
+        return reasons
+
+    # What Asterisk tells
+
+    def _hear(self, event: Fields) -> None:
+        match event.get("event"):
+            case "Registry":
+                self._registry_changed.set()
+            case "ContactStatus":
+                self._hear_contact(event)
+            case "ChallengeResponseFailed" | "InvalidPassword" | "FailedACL":
+                self._hear_refusal(event)
+
+    def _hear_contact(self, event: Fields) -> None:
+        line_id = _line_id(event.get("endpointname") or event.get("aor", ""))
+        if line_id not in self._lines:
+            return
+        uri, status = event.get("uri", ""), event.get("contactstatus", "")
+        contacts = self._contacts.setdefault(line_id, {})
+        if status == "Removed":
+            contacts.pop(uri, None)
+        else:
+            contacts[uri] = Contact(uri, status, _rtt_ms(event.get("roundtripusec", "")))
+            self._complaints.pop(line_id, None)
+        self._tell(line_id)
+
+    def _hear_refusal(self, event: Fields) -> None:
+        """Somebody used a line's login in vain: its PBX, very likely."""
+        line = self._lines.get(_line_id(event.get("accountid", "")))
+        if line is None or line.kind is not LineKind.PBX_REGISTERS:
+            return
+        source = "/".join(event.get("remoteaddress", "").split("/")[2:3])
+        reason = "it is not one of the trusted addresses" if event["event"] == "FailedACL" else "the password is wrong"
+        self._complaints[line.id] = f"An attempt to register from {source} was refused: {reason}."
+        self._tell(line.id)
+
+    async def _learn_contacts(self, ami: Ami) -> None:
+        self._contacts.clear()
+        try:
+            answers = await ami.act("PJSIPShowContacts")
+        except AmiError:
+            return  # that is how Asterisk says that there are none
+        for one in answers:
+            if (line_id := _line_id(one.get("endpoint", ""))) in self._lines and "uri" in one:
+                contact = Contact(one["uri"], one.get("status", ""), _rtt_ms(one.get("roundtripusec", "")))
+                self._contacts.setdefault(line_id, {})[contact.uri] = contact
+
+    async def _learn_registrations(self, ami: Ami) -> None:
+        statuses = {
+            _line_id(name.removesuffix("-reg")): fields.get("status", "")
+            for (kind, name), fields in (await _registrations(ami)).items()
+            if kind == "registration"
+        }
+        self._registrations = {line_id: status for line_id, status in statuses.items() if line_id in self._lines}
+        failed = [line_id for line_id, status in self._registrations.items() if status in ("Rejected", "Stopped")]
+        tail = await asyncio.to_thread(self._log_tail) if failed else []
+        for line_id in self._registrations:
+            self._complaints.pop(line_id, None)
+        for line_id in failed:
+            for section in self._files.get(line_id, ()):
+                if section.type == "registration":
+                    self._complaints[line_id] = registration_complaint(tail, section)
+
+    def _log_tail(self) -> list[str]:
+        if self._log_file is None:
+            return []
+        try:
+            with self._log_file.open("rb") as file:
+                file.seek(max(0, file.seek(0, 2) - LOG_TAIL_BYTES))
+                return file.read().decode(errors="replace").splitlines()
+        except OSError as error:
+            log.warning("asterisk's log can't be read", error=str(error))
+            return []
+
+    # State
+
+    def _state(self, line: Line) -> LineState:
+        if not line.enabled:
+            return OFF
+        if line.id in self._refused:
+            return LineState(LineHealth.REFUSED, self._refused[line.id])
+        if self._ami is None:
+            return ASTERISK_AWAY
+        contacts = self._contacts.get(line.id, {}).values()
+        return state_of(line, contacts, self._registrations.get(line.id, ""), self._complaints.get(line.id, ""))
+
+    def _tell(self, line_id: int) -> None:
+        state = self._state(self._lines[line_id])
+        if self._states.get(line_id) != state:
+            self._states[line_id] = state
+            log.info("line changed", line=line_id, health=state.health.value, detail=state.detail)
+            for watcher in self._watchers:
+                watcher(line_id, state)
+
+    def _tell_all(self) -> None:
+        for line_id in self._lines:
+            self._tell(line_id)
+
+    def _forget(self, line_id: int) -> None:
+        for known in (self._states, self._contacts, self._registrations, self._complaints):
+            known.pop(line_id, None)
+
+
+def _disagreement(line_id: int, sections: tuple[Section, ...], reported: Reported) -> str | None:
+    if sections:
+        return difference(sections, reported)
+    gone = ("endpoint", f"line{line_id}") not in reported and ("registration", f"line{line_id}-reg") not in reported
+    return None if gone else f"Asterisk does not let go of line{line_id}."
+
+
+async def _endpoint(ami: Ami, name: str) -> list[Fields]:
+    try:
+        return await ami.act("PJSIPShowEndpoint", Endpoint=name)
+    except AmiError:
+        return []  # there is none
+
+
+async def _registrations(ami: Ami) -> dict[tuple[str, str], Fields]:
+    try:
+        return config.running(await ami.act("PJSIPShowRegistrationsOutbound"))
+    except AmiError:
+        return {}
+
+
+def _line_id(endpoint: str) -> int:
+    """The id in an endpoint's name; 0, which no line has, if it is not ours."""
+    digits = endpoint.removeprefix("line")
+    return int(digits) if endpoint.startswith("line") and digits.isascii() and digits.isdecimal() else 0
+
+
+def _rtt_ms(usec: str) -> float | None:
+    return int(usec) / 1000 if usec.isascii() and usec.isdecimal() and int(usec) > 0 else None

@@ -1,0 +1,42 @@
+"""Whether what Asterisk runs is what it was told, section by section. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from gateway.provisioning.render import Section
+
+#: An object as Asterisk reports it over AMI: its type, its name, and its fields, whose names have capitals there.
+Reported = Mapping[tuple[str, str], Mapping[str, str]]
+
+#: Options whose running value is told in another form, or not at all; their objects are looked for all the same.
+_UNTOLD: Final = frozenset({"type", "deny", "permit", "match", "contact"})
+
+
+def difference(sections: Iterable[Section], reported: Reported) -> str | None:
+    """Why Asterisk does not run these sections, in a sentence; None if it does."""
+    for section in sections:
+        fields = reported.get((section.type, section.name))
+        if fields is None:
+            return _missing(section)
+        for option, value in section.options:
+            field = option.replace("_", "").lower()
+            if option not in _UNTOLD and fields.get(field, "").lower() != _told(option, value):
+                return f"Asterisk keeps another value of {option} in [{section.name}] ({section.type})."
+        transport = section.get("transport")
+        if section.type == "endpoint" and transport and ("transport", transport) not in reported:
+            return f"This gateway's Asterisk has no {transport}: it does not offer {transport.partition('-')[2]}."
+    return None
+
+
+def _missing(section: Section) -> str:
+    if section.type == "identify" and (match := section.get("match")):
+        return f"Asterisk can't find the address of {match.partition(',')[0]}."
+    return f"Asterisk does not take [{section.name}] ({section.type})."
+
+
+def _told(option: str, value: str) -> str:
+    if option == "allow":
+        return f"({value.removeprefix('!all,').replace(',', '|')})"
+    return {"yes": "true", "no": "false"}.get(value, value).lower() if option != "media_encryption" else value

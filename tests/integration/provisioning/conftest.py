@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.call.model import Line, LineKind
+from gateway.provisioning import LineHealth, LineState, Provisioner
+from gateway.sip.embedded import Asterisk, AsteriskSettings
+from tests.integration.provisioning.sip import SipClient
+
+#: An extension that answers and keeps the channel, without the gateway.
+DIALPLAN = "[siptg-in-custom]\nexten => 600,1,Answer()\n same => n,Wait(50)\n"
+
+
+@asynccontextmanager
+async def running_asterisk(state: Path) -> AsyncIterator[Asterisk]:
+    settings = AsteriskSettings(bind="127.0.0.1", udp_port=0, tcp_port=0, tls_port=None)
+    custom = state / "etc" / "siptg-custom"
+    custom.mkdir(parents=True)
+    (custom / "extensions.conf").write_text(DIALPLAN)
+    async with Asterisk(settings, state) as asterisk:
+        yield asterisk
+
+
+@pytest.fixture
+async def asterisk(tmp_path: Path) -> AsyncIterator[Asterisk]:
+    async with running_asterisk(tmp_path / "asterisk") as running:
+        yield running
+
+
+@pytest.fixture
+async def provisioner(asterisk: Asterisk) -> AsyncIterator[Provisioner]:
+    async with Provisioner(lambda: asterisk.ami, asterisk.log_file) as opened:
+        yield opened
+
+
+OpenClient = Callable[..., Awaitable[SipClient]]
+
+
+@pytest.fixture
+async def open_client(asterisk: Asterisk) -> AsyncIterator[OpenClient]:
+    """Makes SIP clients that talk to our Asterisk."""
+    opened: list[SipClient] = []
+
+    async def make(host: str = "127.0.0.1", *, answer_options: bool = True) -> SipClient:
+        loop = asyncio.get_running_loop()
+        server = ("127.0.0.1", sip_port(asterisk))
+        _, client = await loop.create_datagram_endpoint(lambda: SipClient(server, answer_options), local_addr=(host, 0))
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.close()
+    await asyncio.sleep(0)  # the loop closes sockets in its next round
+
+
+def sip_port(asterisk: Asterisk) -> int:
+    assert asterisk.ports.udp is not None
+    return asterisk.ports.udp
+
+
+async def reached(
+    provisioner: Provisioner, line_id: int, health: LineHealth, detail: str = "", within_s: float = 20.0
+) -> str:
+    """Wait until a line is doing so, with `detail` in its detail; answers all of that."""
+    changed = asyncio.Event()
+    provisioner.watch(lambda _id, _state: changed.set())
+
+    def there(state: LineState | None) -> bool:
+        return state is not None and state.health is health and detail in state.detail
+
+    async with asyncio.timeout(within_s):
+        while not there(state := provisioner.states.get(line_id)):
+            changed.clear()
+            await changed.wait()
+    assert state is not None
+    return state.detail
+
+
+def pbx_line(line_id: int = 1, **changes: object) -> Line:
+    return _line(line_id, LineKind.PBX_REGISTERS, {"password": "Right-1"} | changes)
+
+
+def our_line(line_id: int, port: int, **changes: object) -> Line:
+    return _line(
+        line_id, LineKind.WE_REGISTER, {"login": "100", "password": "x", "host": "127.0.0.1", "port": port} | changes
+    )
+
+
+def trunk(line_id: int, port: int, **changes: object) -> Line:
+    return _line(line_id, LineKind.TRUNK, {"host": "127.0.0.1", "port": port} | changes)
+
+
+def _line(line_id: int, kind: LineKind, fields: dict[str, object]) -> Line:
+    return Line(id=line_id, account_id=1, name=f"Line {line_id}", kind=kind, **fields)  # type: ignore[arg-type]

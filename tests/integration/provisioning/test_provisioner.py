@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+from gateway.call.model import DtmfMethod, Line, Transport
+from gateway.provisioning import LineHealth, Provisioner, config, render
+from gateway.provisioning.ami import connected
+from gateway.sip.embedded import Asterisk
+from tests.integration.provisioning.conftest import (
+    OpenClient,
+    our_line,
+    pbx_line,
+    reached,
+    running_asterisk,
+    sip_port,
+    trunk,
+)
+
+
+async def test_the_three_kinds_are_created_and_read_back(asterisk: Asterisk, provisioner: Provisioner) -> None:
+    lines = [
+        pbx_line(1, trusted=("127.0.0.0/8", "2001:db8::/32"), dtmf=(DtmfMethod.RFC4733, DtmfMethod.INFO)),
+        our_line(
+            2, 5999, proxy="127.0.0.9:5998", dtmf=(DtmfMethod.RFC4733, DtmfMethod.INBAND), codecs=("alaw", "opus")
+        ),
+        trunk(3, 5997, transport=Transport.TCP, dtmf=(DtmfMethod.INFO,), codecs=("gsm",)),
+        trunk(4, 5997, header="X-Line: b", dtmf=(DtmfMethod.INBAND,)),
+    ]
+    assert await provisioner.apply(lines) == {}
+    await reached(provisioner, 1, LineHealth.DOWN)
+    assert await provisioner.apply(lines) == {}
+    async with connected(asterisk.ami, lambda event: None) as ami:
+        assert await config.read(ami) == {line.id: render(line) for line in lines}
+    assert await provisioner.apply([]) == {}
+    async with connected(asterisk.ami, lambda event: None) as ami:
+        assert await config.read(ami) == {}
+
+
+async def test_a_pbx_registers_with_the_shown_login_and_with_no_other_password(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([pbx_line(1)])
+    assert "has not registered as line1" in await reached(provisioner, 1, LineHealth.DOWN)
+    client = await open_client()
+    assert await client.register("line1", "Wrong-1") == 401
+    assert await client.register("line2", "Right-1") == 401
+    assert "from 127.0.0.1 " in await reached(provisioner, 1, LineHealth.DOWN, "the password is wrong")
+    assert await client.register("line1", "Right-1") == 200
+    assert f"registered from 127.0.0.1:{client.port}" in await reached(provisioner, 1, LineHealth.UP)
+
+
+async def test_a_pbx_at_an_address_that_is_not_trusted_is_refused(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([pbx_line(1, trusted=("127.0.0.2",))])
+    await reached(provisioner, 1, LineHealth.DOWN)
+    stranger = await open_client("127.0.0.1")
+    assert await stranger.register("line1", "Right-1") == 403
+    await reached(provisioner, 1, LineHealth.DOWN, "not one of the trusted addresses")
+    friend = await open_client("127.0.0.2")
+    assert await friend.register("line1", "Right-1") == 200
+
+
+async def test_a_changed_password_counts_at_once(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([pbx_line(1)])
+    await reached(provisioner, 1, LineHealth.DOWN)
+    await provisioner.apply([pbx_line(1, password="Another-2")])
+    client = await open_client()
+    assert await client.register("line1", "Right-1") == 401
+    assert await client.register("line1", "Another-2") == 200
+
+
+async def test_we_register_with_another_pbx_and_its_refusal_is_told_in_words(
+    asterisk: Asterisk, provisioner: Provisioner, tmp_path: Path
+) -> None:
+    async with (
+        running_asterisk(tmp_path / "pbx") as pbx,
+        Provisioner(lambda: pbx.ami) as pbx_lines,
+    ):
+        await pbx_lines.apply([pbx_line(100)])
+        await reached(pbx_lines, 100, LineHealth.DOWN)
+        ours = our_line(1, sip_port(pbx), login="line100", password="Wrong-1")
+        await provisioner.apply([ours])
+        told = await reached(provisioner, 1, LineHealth.DOWN)
+        assert told.startswith(f"127.0.0.1:{ours.port} answers the registration with SIP 401: it does not accept")
+        await provisioner.apply([dataclasses.replace(ours, password="Right-1")])
+        assert "Registered with" in await reached(provisioner, 1, LineHealth.UP)
+        await reached(pbx_lines, 100, LineHealth.UP)
+
+
+async def test_a_trunk_is_known_by_its_address_and_its_state_by_its_answers(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    pbx = await open_client()
+    silent = await open_client("127.0.0.3", answer_options=False)
+    await provisioner.apply([trunk(1, pbx.port), trunk(2, silent.port, host="127.0.0.3")])
+    assert f"answers at 127.0.0.1:{pbx.port}" in await reached(provisioner, 1, LineHealth.UP)
+    assert "does not answer at 127.0.0.3" in await reached(provisioner, 2, LineHealth.DOWN)
+    assert await pbx.invite() == 200
+
+
+async def test_trunks_of_one_host_are_told_apart_by_their_header(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    pbx = await open_client("127.0.0.1")
+    stranger = await open_client("127.0.0.9")
+    await provisioner.apply(
+        [trunk(1, pbx.port, header="X-Line: a"), trunk(2, pbx.port, header="X-Line: b", codecs=("gsm",))]
+    )
+    await reached(provisioner, 1, LineHealth.UP)
+    assert await pbx.invite("600", "1", None, "X-Line: a") == 200
+    assert await pbx.invite("600", "1", None, "X-Line: b") == 488  # this one takes gsm alone
+    assert await pbx.invite() == 401
+    assert await stranger.invite("600", "1", None, "X-Line: a") == 403
+
+
+async def test_nobody_is_taken_for_a_line_by_claiming_its_name(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([trunk(1, 5999, host="127.0.0.5"), our_line(2, 5998), pbx_line(3)])
+    await reached(provisioner, 3, LineHealth.DOWN)
+    stranger = await open_client("127.0.0.9")
+    for name in ("line1", "line2", "line3", "line4"):
+        assert await stranger.invite("600", name, "guess") == 401
+
+
+async def test_an_edit_and_a_deletion_leave_running_calls_up(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    pbx = await open_client()
+    line = trunk(1, pbx.port)
+    await provisioner.apply([line])
+    await reached(provisioner, 1, LineHealth.UP)
+    assert await pbx.invite() == 200
+
+    async def channels() -> int:
+        async with connected(asterisk.ami, lambda event: None) as ami:
+            answers = await ami.act("CoreShowChannels")
+        return sum("channel" in answer for answer in answers)
+
+    assert await channels() == 1
+    await provisioner.apply([dataclasses.replace(line, codecs=("gsm",), password=""), pbx_line(2)])
+    assert await channels() == 1
+    await provisioner.apply([])
+    assert await channels() == 1
+
+
+async def test_what_asterisk_refuses_is_undone_and_the_rest_applied(
+    asterisk: Asterisk, provisioner: Provisioner
+) -> None:
+    good = trunk(1, 5999)
+    assert await provisioner.apply([good]) == {}
+    await reached(provisioner, 1, LineHealth.DOWN)
+    bad = dataclasses.replace(good, host="no-such-host.invalid")
+    refused = await provisioner.apply([bad, pbx_line(2)])
+    assert refused == {1: "Asterisk can't find the address of no-such-host.invalid."}
+    assert provisioner.states[1].health is LineHealth.REFUSED
+    assert provisioner.states[2].health is LineHealth.DOWN
+    async with connected(asterisk.ami, lambda event: None) as ami:
+        assert await config.read(ami) == {1: render(good), 2: render(pbx_line(2))}
+        assert any(
+            "127.0.0.1:5999" in one.get("contacts", "") for one in await ami.act("PJSIPShowEndpoint", Endpoint="line1")
+        )
+    assert await provisioner.apply([good]) == {}
+
+
+async def test_a_transport_that_is_not_offered_is_refused(asterisk: Asterisk, provisioner: Provisioner) -> None:
+    refused = await applied(provisioner, [trunk(1, 5999, transport=Transport.TLS, srtp=True)])
+    assert refused == {1: "This gateway's Asterisk has no transport-tls: it does not offer tls."}
+
+
+async def applied(provisioner: Provisioner, lines: list[Line]) -> object:
+    """Apply once Asterisk is reached."""
+    await provisioner.apply([pbx_line(99)])
+    await reached(provisioner, 99, LineHealth.DOWN)
+    return await provisioner.apply(lines)
+
+
+async def test_lines_are_applied_again_after_asterisk_died(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([pbx_line(1)])
+    await reached(provisioner, 1, LineHealth.DOWN)
+    for file in asterisk.config_dir.glob("siptg_line*.conf"):
+        file.unlink()
+    assert asterisk.pid is not None
+    os.kill(asterisk.pid, signal.SIGKILL)
+    assert "Asterisk is not reached" in await reached(provisioner, 1, LineHealth.WAITING)
+    assert await provisioner.apply([pbx_line(1), pbx_line(2)]) == {}
+    await reached(provisioner, 2, LineHealth.DOWN)
+    client = await open_client()
+    assert await client.register("line2", "Right-1") == 200
