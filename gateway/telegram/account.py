@@ -18,17 +18,18 @@ from telethon.tl import TLRequest, functions, types
 from gateway.call.model import Account
 from gateway.errors import GatewayError
 from gateway.telegram import exchange
+from gateway.telegram.book import CallBook
 from gateway.telegram.causes import error_name
 from gateway.telegram.client import (
     CLOSE_S,
     Client,
-    HearCall,
     close,
     connection_errors,
     is_unknown_key,
     make_client,
     method_name,
 )
+from gateway.telegram.farewells import RING_S, Farewells
 from gateway.telegram.floods import FloodWaits
 from gateway.telegram.ports import PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession, SessionKeeper
@@ -36,8 +37,6 @@ from gateway.telegram.settings import TelegramSettings
 
 log = structlog.get_logger(__name__)
 
-#: Nobody's phone rings longer than this (call_ring_timeout_ms), so nothing needs to be discarded after it.
-RING_S: Final = 90.0
 #: A key that Telegram does not know may be a hiccup of one server; three in a row are not.
 UNKNOWN_KEY_LIMIT: Final = 3
 #: The waits that keep an account from calling.
@@ -74,8 +73,7 @@ class SessionAccount:
     """A session account and its connection, from `run` until that is cancelled.
 
     Args:
-        hear: Is given news of calls, in order, some of it twice; returns at once.
-        reconnected: Is called each time the account has come online.
+        book: Is given news of the account's calls.
         watch: Is told of each change of status.
     """
 
@@ -84,20 +82,18 @@ class SessionAccount:
         account: Account,
         settings: TelegramSettings,
         store: TelegramStore,
-        hear: HearCall,
-        reconnected: Callable[[], None],
+        book: CallBook,
         watch: Callable[[AccountStatus], None],
     ) -> None:
-        self._hear = hear
-        self._listeners: list[Callable[[Any], None]] = []
         self.account = account
         self.settings = settings
         self.store = store
+        self.book = book
         self.session = KeptSession()
         self.floods = FloodWaits(account.id, store)
-        self.ring_s = RING_S
-        self._reconnected = reconnected
+        self.farewells = Farewells(account.id, self, store)
         self._watch = watch
+        self._listeners: list[Callable[[Any], None]] = []
         self._status = AccountStatus(AccountState.OFFLINE, "not connected yet")
         self._told: AccountStatus | None = None
         self._client: Client | None = None
@@ -109,8 +105,6 @@ class SessionAccount:
         self._server_random = b""
         self._unknown_key = 0
         self._tasks = asyncio.TaskGroup()
-        self._farewells: set[asyncio.Task[None]] = set()
-        self._ledger: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._flood_timer: asyncio.TimerHandle | None = None
 
     # What others ask
@@ -214,50 +208,9 @@ class SessionAccount:
         except Exception:
             log.exception("a task failed by a fault of ours", account=self.account.id, task=name)
 
-    # Calls that Telegram knows of
-
-    def call_began(self, call: types.InputPhoneCall) -> None:
-        """Keep the call in the store until it is discarded, in case of a crash."""
-        pending = PendingCall(call.id, call.access_hash, dt.datetime.now(dt.UTC))
-        self._ledger.put_nowait(lambda: self.store.save_pending(self.account.id, pending))
-
-    def call_over(self, call_id: int) -> None:
-        self._ledger.put_nowait(lambda: self.store.drop_pending(self.account.id, (call_id,)))
-
-    def discard(self, call: types.InputPhoneCall, duration_s: int, reason: Any) -> asyncio.Task[None]:
-        """Tell Telegram that a call is over, for as long as it takes: else somebody's phone keeps ringing."""
-        task = self.spawn(self._discard(call, duration_s, reason), f"discard {call.id}")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
-        return task
-
-    async def _discard(self, call: types.InputPhoneCall, duration_s: int, reason: Any) -> None:
-        request = functions.phone.DiscardCallRequest(call, duration_s, reason, connection_id=0)
-        try:
-            async with asyncio.timeout(self.ring_s):
-                while True:
-                    try:
-                        await self.ask(request)
-                        break
-                    except (OSError, TimeoutError):
-                        await self.online()
-        except TimeoutError:
-            log.warning("call was not discarded in time", account=self.account.id, call=call.id)
-        except OSError:
-            log.info("call was left to Telegram", account=self.account.id, call=call.id)
-        except RPCError as refused:
-            # Mostly that it is over already, which is what was wanted.
-            log.info("discard was refused", account=self.account.id, call=call.id, error=error_name(refused))
-        self.call_over(call.id)
-
     async def log_out(self) -> None:
         """End the login at Telegram. Raises as `ask`."""
         await self.ask(functions.auth.LogOutRequest())
-
-    async def settle(self) -> None:
-        """Give the discards under way a moment."""
-        if self._farewells:
-            await asyncio.wait(self._farewells, timeout=CLOSE_S)
 
     # Life
 
@@ -277,7 +230,7 @@ class SessionAccount:
             async with self._tasks:
                 for name, work in (
                     ("keep the session", keeper.run()),
-                    ("keep pending calls", self._keep_ledger()),
+                    ("keep pending calls", self.farewells.run()),
                     ("stay online", self._stay_online()),
                 ):
                     self._tasks.create_task(work, name=f"account {self.account.id}: {name}")
@@ -286,8 +239,7 @@ class SessionAccount:
                 self._flood_timer.cancel()
             async with asyncio.timeout(CLOSE_S):
                 await keeper.save()
-                while not self._ledger.empty():
-                    await self._ledger.get_nowait()()
+                await self.farewells.close()
             self._set(AccountState.OFFLINE, "switched off")
 
     async def _load(self) -> None:
@@ -298,18 +250,12 @@ class SessionAccount:
             raise LoggedOutError(AccountState.LOGGED_OUT, "there is no kept session: log the account in")
         self.session = KeptSession.restored(secret, await self.store.load_peers(account_id))
 
-    async def _keep_ledger(self) -> None:
-        while True:
-            entry = await self._ledger.get()
-            try:
-                await entry()
-            except GatewayError as failed:
-                log.error("pending call was not kept", account=self.account.id, error=str(failed))
-
     async def _stay_online(self) -> None:
         wait_s = self.settings.reconnect_min_s
         out = False
-        left_over = [PendingCall(*row) for row in await self.store.load_pending(self.account.id)]
+        left_over = await self.farewells.left_over()
+        for call in left_over:
+            self.book.close(call.id)  # whatever Telegram tells of it now
         while True:
             client = make_client(self.settings, self.session)
             self._early.clear()
@@ -320,7 +266,7 @@ class SessionAccount:
                 wait_s = self.settings.reconnect_min_s
                 for call in left_over:
                     self._discard_left_over(call)
-                left_over = []
+                left_over = ()
                 await self._watch_over(client)
             except LoggedOutError as gone:
                 log.error("session account was logged out", account=self.account.id, detail=str(gone))
@@ -350,22 +296,24 @@ class SessionAccount:
                 if self._group is None:
                     await self._learn_group(client.ask)
         except OSError as lost:
+            if refused := client.login_refused():
+                raise _logged_out(refused) from lost
             self._unknown_key += is_unknown_key(lost)
             if self._unknown_key >= UNKNOWN_KEY_LIMIT:
                 raise LoggedOutError(AccountState.LOGGED_OUT, "Telegram does not know this session's key") from lost
             raise
         self._unknown_key = 0
         self._ahead = config.date - dt.datetime.now(dt.UTC)
-        self.ring_s = config.call_ring_timeout_ms / 1000 or RING_S
+        self.farewells.ring_s = config.call_ring_timeout_ms / 1000 or RING_S
         self._client = client
         self._doubt.clear()
         self._settled.set()
         self._set(AccountState.ONLINE)
         log.info("session account came online", account=self.account.id)
-        self._reconnected()
+        self.book.check_all()
         early, self._early = self._early, []
         for update, users in early:
-            self._hear(update, users)
+            self.book.hear(update, users)
 
     async def _watch_over(self, client: Client) -> None:
         """Return never; raise when the connection is lost, or the login."""
@@ -387,9 +335,7 @@ class SessionAccount:
         try:
             await client.ask(functions.updates.GetStateRequest())
         except (errors.UnauthorizedError, errors.AuthKeyDuplicatedError) as refused:
-            name = error_name(refused)
-            state = AccountState.BANNED if name in BANNED else AccountState.LOGGED_OUT
-            raise LoggedOutError(state, name) from refused
+            raise _logged_out(refused) from refused
 
     def _lose(self, client: Client) -> None:
         """This connection is no good any more: whoever asks waits for the next one."""
@@ -406,14 +352,15 @@ class SessionAccount:
 
     def _discard_left_over(self, call: PendingCall) -> None:
         log.info("pending call of a former run was discarded", account=self.account.id, call=call.id)
-        self.discard(types.InputPhoneCall(call.id, call.access_hash), 0, types.PhoneCallDiscardReasonDisconnect())
+        peer = types.InputPhoneCall(call.id, call.access_hash)
+        self.farewells.discard(peer, 0, types.PhoneCallDiscardReasonDisconnect())
 
     def _hear_call(self, update: Any, users: Mapping[int, Any]) -> None:
         if self._client is None:
             # Nothing could be done about it yet, and how old it is can't be told.
             self._early.append((update, users))
         else:
-            self._hear(update, users)
+            self.book.hear(update, users)
 
     async def _on_update(self, update: Any) -> None:
         if isinstance(update, CALL_NOTES):
@@ -441,3 +388,8 @@ class SessionAccount:
         if status != self._told:
             self._told = status
             self._watch(status)
+
+
+def _logged_out(refused: RPCError) -> LoggedOutError:
+    name = error_name(refused)
+    return LoggedOutError(AccountState.BANNED if name in BANNED else AccountState.LOGGED_OUT, name)

@@ -96,6 +96,11 @@ class Client(TelegramClient):  # type: ignore[misc]
         self.session.process_entities(answer)
         return answer
 
+    def login_refused(self) -> RPCError | None:
+        """Why Telethon's own reading of updates closed the connection, if because the login is gone."""
+        why = self._updates_error
+        return why if isinstance(why, errors.UnauthorizedError | errors.AuthKeyDuplicatedError) else None
+
     async def begin_session(self, user: Any) -> None:
         """Somebody has just logged in: note who, and from where on updates are to be read."""
         await self._on_login(user)
@@ -142,6 +147,7 @@ def make_client(settings: TelegramSettings, session: KeptSession, *, retries: in
         system_version=settings.system_version,
         app_version=settings.app_version,
         catch_up=True,
+        use_ipv6=":" in (session.server_address or ""),
     )
 
 

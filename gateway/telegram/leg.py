@@ -22,9 +22,9 @@ from gateway.errors import CallError, Ending, HangupCause
 from gateway.media.model import EngineServer, EngineSetup
 from gateway.telegram import exchange
 from gateway.telegram.account import SessionAccount
-from gateway.telegram.book import CallBook
 from gateway.telegram.causes import call_error, discard_reason, discarded, error_name
 from gateway.telegram.resolve import forget, resolve
+from gateway.telegram.signalling import OVER, Signalling
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +37,6 @@ LAYER: Final = 92
 RELEASE_S: Final = 2.0
 #: When Telegram says that a call is over, its reason is on the way as an update.
 REASON_S: Final = 0.5
-#: What Telegram answers about a call that is over.
-OVER: Final = frozenset({"CALL_ALREADY_DECLINED", "CALL_PEER_INVALID"})
-#: Too short to be a signalling message of any version: every engine drops it.
-#: Source: the encrypted form of call signalling starts with 16 bytes of message key.
-NOTHING: Final = b"\0"
 
 Versions = Callable[[], Sequence[str]]
 
@@ -51,10 +46,10 @@ class TelegramLeg:
 
     outgoing: bool
 
-    def __init__(self, account: SessionAccount, book: CallBook, versions: Versions) -> None:
+    def __init__(self, account: SessionAccount, versions: Versions) -> None:
         self.name = f"telegram account {account.account.id}"
         self._account = account
-        self._book = book
+        self._book = account.book
         self._versions = versions
         self._media: Media | None = None
         self._peer: types.InputPhoneCall | None = None
@@ -64,8 +59,7 @@ class TelegramLeg:
         self._gone: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._let_go: Ending | None = None  # by us
         self._closed = False  # Telegram knows that the call is over, or is being told
-        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self._sender: asyncio.Task[None] | None = None
+        self._signalling: Signalling | None = None
         self._log = log.bind(account=account.account.id)
 
     # What the session asks
@@ -87,8 +81,8 @@ class TelegramLeg:
             return
         self._let_go = ending
         self._news.set()
-        if self._sender is not None:
-            self._sender.cancel()
+        if self._signalling is not None:
+            self._signalling.close()
         if telling := self._discard(ending):
             # The discard belongs to the account, and goes on when we are cancelled, or tired of waiting.
             await asyncio.wait({telling}, timeout=RELEASE_S)
@@ -100,7 +94,7 @@ class TelegramLeg:
         self._closed = True
         self._book.close(self._peer.id)
         duration_s = round(time.monotonic() - self._up_at) if self._up_at is not None else 0
-        return self._account.discard(self._peer, duration_s, discard_reason(ending.cause))
+        return self._account.farewells.discard(self._peer, duration_s, discard_reason(ending.cause))
 
     # What the book says. Nothing here waits.
 
@@ -116,10 +110,9 @@ class TelegramLeg:
         self._end(discarded(reason, outgoing=self.outgoing, up=self._up_at is not None))
 
     def check(self) -> None:
-        # Telegram does not repeat what it said of calls while nobody listened. To a call that is over nothing can be
-        # sent; of one that lives the other end drops this.
-        if self._sender is not None:
-            self._outbox.put_nowait(NOTHING)
+        # Telegram does not repeat what it said of calls while nobody listened.
+        if self._signalling is not None:
+            self._signalling.check()
 
     def abandon(self, detail: str) -> None:
         ending = Ending(HangupCause.OFFLINE, detail)
@@ -137,8 +130,13 @@ class TelegramLeg:
         """Telegram knows that the call is over."""
         if not self._closed and self._peer is not None:
             self._book.close(self._peer.id)
-            self._account.call_over(self._peer.id)
+            self._account.farewells.call_over(self._peer.id)
         self._closed = True
+
+    def _over(self, detail: str) -> None:
+        """Telegram said in passing that the call is over: by an ordinary hang-up, as far as anyone knows."""
+        self._close()
+        self._end(Ending(HangupCause.NORMAL, detail))
 
     def _met(self, call: Any) -> bool:
         """Note the id that the call goes by. False when the call is not ours after all."""
@@ -147,7 +145,7 @@ class TelegramLeg:
                 return False
             self._peer = types.InputPhoneCall(call.id, call.access_hash)
             self._log = self._log.bind(telegram_call=call.id)
-            self._account.call_began(self._peer)
+            self._account.farewells.call_began(self._peer)
         return bool(self._peer.id == call.id)
 
     # How the story waits
@@ -208,7 +206,7 @@ class TelegramLeg:
             raise CallError(HangupCause.INTERNAL, "the two ends of the call hold different keys")
         self._up_at = time.monotonic()
         self._log.info("call established", versions=call.protocol.library_versions, p2p=bool(call.p2p_allowed))
-        self._sender = self._account.spawn(self._send_signals(), f"signals of {call.id}")
+        self._signalling = Signalling(self._account, self._peer, self._over)
         setup = EngineSetup(
             key=key.key,
             outgoing=self.outgoing,
@@ -217,42 +215,7 @@ class TelegramLeg:
             p2p_allowed=bool(call.p2p_allowed),
             custom_parameters=call.custom_parameters.data if call.custom_parameters else None,
         )
-        await self._unless_over(self._media.connect(setup, self._outbox.put_nowait))
-
-    async def _send_signals(self) -> None:
-        """Send what the engine says, in order: all that waits goes at once, and the next when that is answered."""
-        while True:
-            batch = [await self._outbox.get()]
-            while not self._outbox.empty():
-                batch.append(self._outbox.get_nowait())
-            while batch:
-                requests = [functions.phone.SendSignalingDataRequest(self._peer, blob) for blob in batch]
-                answers = await asyncio.gather(*map(self._account.ask, requests), return_exceptions=True)
-                batch = [blob for blob, answer in zip(batch, answers, strict=True) if _is_lost(answer)]
-                for answer in answers:
-                    self._judge(answer)
-                if batch and not await self._back():
-                    return
-
-    async def _back(self) -> bool:
-        """Whether the account comes back to Telegram."""
-        try:
-            await self._account.online()
-        except OSError:
-            return False
-        return True
-
-    def _judge(self, answer: object) -> None:
-        if isinstance(answer, RPCError):
-            name = error_name(answer)
-            if name in OVER:
-                # The hang-up itself was missed; it was an ordinary one, as far as anyone knows.
-                self._close()
-                self._end(Ending(HangupCause.NORMAL, name))
-            else:
-                self._log.warning("signalling was refused", error=name)
-        elif isinstance(answer, BaseException) and not _is_lost(answer):
-            raise answer
+        await self._unless_over(self._media.connect(setup, self._signalling.say))
 
 
 class NearLeg(TelegramLeg):
@@ -260,10 +223,8 @@ class NearLeg(TelegramLeg):
 
     outgoing = False
 
-    def __init__(
-        self, account: SessionAccount, book: CallBook, versions: Versions, requested: types.PhoneCallRequested
-    ) -> None:
-        super().__init__(account, book, versions)
+    def __init__(self, account: SessionAccount, versions: Versions, requested: types.PhoneCallRequested) -> None:
+        super().__init__(account, versions)
         self._requested = requested
         self._established: types.PhoneCall | None = None
         self._met(requested)
@@ -324,14 +285,16 @@ class FarLeg(TelegramLeg):
 
     outgoing = True
 
-    def __init__(self, account: SessionAccount, book: CallBook, versions: Versions, media: Media) -> None:
-        super().__init__(account, book, versions)
+    def __init__(self, account: SessionAccount, versions: Versions, media: Media) -> None:
+        super().__init__(account, versions)
         self._media = media
         self._ringing = False
         self._accepted: types.PhoneCallAccepted | None = None
 
     def hear(self, call: Any) -> None:
-        if not self._met(call):
+        if isinstance(call, types.PhoneCallDiscarded):
+            self.hear_over(call.reason)
+        if isinstance(call, types.PhoneCallDiscarded) or not self._met(call):
             return
         if over := self._let_go or self._ended:
             # Our request came to be a call after it was given up: nobody's phone may go on ringing.
@@ -341,8 +304,6 @@ class FarLeg(TelegramLeg):
                 self._ringing |= call.receive_date is not None
             case types.PhoneCallAccepted():
                 self._accepted = call
-            case types.PhoneCallDiscarded():
-                self.hear_over(call.reason)
         self._news.set()
 
     async def dial(self, to: str, caller: Party, alerting: Alerting) -> None:
@@ -433,10 +394,6 @@ class OfflineLeg:
 
     def _refuse(self) -> None:
         raise CallError(HangupCause.OFFLINE, "the session account is switched off")
-
-
-def _is_lost(answer: object) -> bool:
-    return isinstance(answer, OSError | TimeoutError)
 
 
 def _server(connection: Any) -> EngineServer:

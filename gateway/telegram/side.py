@@ -33,7 +33,6 @@ class _Kept:
     """An account that this side keeps online, and its calls."""
 
     account: SessionAccount
-    book: CallBook
     life: asyncio.Task[None]
 
 
@@ -69,8 +68,10 @@ class TelegramSide:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(self.remove(account_id) for account_id in tuple(self._kept)))
-        await self._group.__aexit__(kind, error, trace)
+        try:
+            await asyncio.gather(*(self.remove(account_id) for account_id in tuple(self._kept)))
+        finally:
+            await self._group.__aexit__(None, None, None)
 
     # Accounts
 
@@ -90,21 +91,22 @@ class TelegramSide:
             account,
             self._settings,
             self._store,
-            hear=book.hear,
-            reconnected=book.check_all,
-            watch=lambda status: self._status_changed(account.id, status),
+            book,
+            lambda status: self._status_changed(account.id, status),
         )
         life = self._group.create_task(self._live(kept_account), name=f"account {account.id}")
-        self._kept[account.id] = _Kept(kept_account, book, life)
+        self._kept[account.id] = _Kept(kept_account, life)
 
     async def remove(self, account_id: int) -> None:
         """Take an account offline; its calls end."""
         kept = self._kept.pop(account_id, None)
         if kept is None:
             return
-        kept.book.abandon_all("the session account was switched off")
-        await kept.account.settle()
-        kept.life.cancel()
+        kept.account.book.abandon_all("the session account was switched off")
+        try:
+            await kept.account.farewells.settle()
+        finally:
+            kept.life.cancel()
         await asyncio.wait({kept.life})
 
     async def update(self, account: Account) -> None:
@@ -136,16 +138,16 @@ class TelegramSide:
         kept = self._kept.get(route.account.id)
         if kept is None:
             return OfflineLeg(f"telegram account {route.account.id}")
-        return FarLeg(kept.account, kept.book, self._versions, media)
+        return FarLeg(kept.account, self._versions, media)
 
     def _requested(self, account_id: int, call: types.PhoneCallRequested, users: Mapping[int, Any]) -> None:
         """A user calls. From here on news of the call goes to the leg; the offer may wait for who he is."""
         kept = self._kept.get(account_id)
         if kept is None:
             return
-        leg = NearLeg(kept.account, kept.book, self._versions, call)
+        leg = NearLeg(kept.account, self._versions, call)
         age_s = (kept.account.server_now() - call.date).total_seconds()
-        if age_s > kept.account.ring_s:
+        if age_s > kept.account.farewells.ring_s:
             log.info("stale call was discarded", account=account_id, telegram_call=call.id, age_s=round(age_s))
             stale = Ending(HangupCause.NO_ANSWER, "the call came while the gateway was away")
             kept.account.spawn(leg.release(stale), "discard a stale call")
@@ -190,5 +192,5 @@ class TelegramSide:
     def _status_changed(self, account_id: int, status: AccountStatus) -> None:
         kept = self._kept.get(account_id)
         if kept is not None and status.state in (AccountState.LOGGED_OUT, AccountState.BANNED):
-            kept.book.abandon_all(f"the session account was logged out: {status.detail}")
+            kept.account.book.abandon_all(f"the session account was logged out: {status.detail}")
         self._watch(account_id, status)
