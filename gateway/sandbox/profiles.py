@@ -32,6 +32,16 @@ class Profile(BaseModel):
     menu_button: dict[int, dict[str, Any]] = Field(default_factory=dict)
     allowed_updates: list[str] | None = None
 
+    def commands_for(self, user: int, language: str) -> list[dict[str, Any]]:
+        """In the narrowest scope that has any. Source: https://core.telegram.org/bots/api#determining-list-of-commands."""
+        scopes = (f"chat {user}", "all_private_chats", "default")
+        found = (self.commands.get(f"{scope} {code}".rstrip()) for scope in scopes for code in (language, ""))
+        return next((commands for commands in found if commands), [])
+
+    def text(self, name: str, language: str) -> str:
+        texts = self.texts.get(name, {})
+        return texts.get(language) or texts.get("") or ""
+
 
 class Profiles:
     def __init__(self, world: World) -> None:

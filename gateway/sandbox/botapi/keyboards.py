@@ -12,11 +12,10 @@ from typing import Any, Final
 from telethon.tl import types
 
 from gateway.sandbox.botapi.refusal import bad
+from gateway.sandbox.bots import MAX_DATA_BYTES
 from gateway.sandbox.mtproto import TL
 from gateway.sandbox.rpcerror import RpcError
 
-#: Source: https://core.telegram.org/bots/api#inlinekeyboardbutton (callback_data).
-MAX_DATA_BYTES: Final = 64
 #: Source: https://core.telegram.org/bots/api#copytextbutton.
 MAX_COPIED: Final = 256
 #: Telegram's own number is not published; this is what bots meet.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 from telethon.tl import functions, types
 
 from gateway.sandbox.mtproto import TL
@@ -30,8 +33,31 @@ def get_full_user(request: Request, query: TL) -> TL:
         blocked=request.world.is_blocked(viewer, user.id) or None,
         phone_calls_available=may_call or None,
         phone_calls_private=(may_call and not request.world.allows(user.id, "PhoneCall", viewer)) or None,
+        bot_info=_bot_info(request, user) if user.is_bot else None,
     )
     return types.users.UserFull(full, [], request.cloud.users(viewer, {user.id}))
+
+
+def _bot_info(request: Request, bot: User) -> TL:
+    """What a bot says of itself, in the language of the device that asks."""
+    key = request.world.key(request.link.key_id)
+    language = str(key.device.get("lang_code", "")) if key else ""
+    profile = request.cloud.profiles.of(bot.id)
+    button = profile.menu_button.get(request.user_id) or profile.menu_button.get(0) or {"type": "commands"}
+    commands = profile.commands_for(request.user_id, language)
+    return types.BotInfo(
+        user_id=bot.id,
+        description=profile.text("description", language) or None,
+        commands=[types.BotCommand(command["command"], command["description"]) for command in commands],
+        menu_button=_MENU_BUTTONS[button["type"]](button),
+    )
+
+
+_MENU_BUTTONS: Final[Mapping[str, Callable[[Mapping[str, Any]], TL]]] = {
+    "default": lambda _: types.BotMenuButtonDefault(),
+    "commands": lambda _: types.BotMenuButtonCommands(),
+    "web_app": lambda button: types.BotMenuButton(button["text"], button["web_app"]["url"]),
+}
 
 
 @method(f.ResolvePhoneRequest)

@@ -84,9 +84,8 @@ def _set_text(name: str, call: Call) -> bool:
 
 
 def _get_text(name: str, call: Call) -> JSON:
-    texts = call.profile.texts.get(name, {})
     unset = call.bot.first_name if name == "name" else ""
-    return {name: texts.get(call.text("language_code")) or texts.get("") or unset}
+    return {name: call.profile.text(name, call.text("language_code")) or unset}
 
 
 @api("setMyName")
