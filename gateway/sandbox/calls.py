@@ -10,16 +10,20 @@ import enum
 import hashlib
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
 from telethon.tl import types
 
 from gateway.sandbox.cloud import Cloud, Link
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.mtproto import DH_PRIME, TL
 from gateway.sandbox.rpcerror import RpcError
+
+log = structlog.get_logger(__name__)
 
 #: The layer of the call protocol that is asked for since 2020. Source: the apps' phoneCallProtocol.
 LAYER: Final = 92
@@ -69,6 +73,7 @@ class PhoneCall:
     g_a: bytes = field(default=b"", repr=False)
     g_b: bytes = field(default=b"", repr=False)
     key_fingerprint: int = 0
+    callee_protocol: TL = field(default=None, repr=False)
     protocol: TL = field(default=None, repr=False)
     receive_date: float | None = None
     start_date: float | None = None
@@ -99,6 +104,8 @@ class PhoneCalls:
         self._calls: dict[int, PhoneCall] = {}
         self._live: dict[int, PhoneCall] = {}
         self._random_ids: set[tuple[int, int]] = set()
+        #: Calls whose end a device, by its key, could not be told.
+        self._untold: defaultdict[int, list[PhoneCall]] = defaultdict(list)
 
     def all(self) -> list[PhoneCall]:
         return list(self._calls.values())
@@ -168,11 +175,10 @@ class PhoneCalls:
             raise RpcError(400, "CALL_ALREADY_ACCEPTED")
         _check_protocol(protocol)
         call.protocol = _common(call.caller_protocol, protocol)
-        call.callee_key, call.g_b = link.key_id, g_b
+        call.callee_key, call.g_b, call.callee_protocol = link.key_id, g_b, protocol
         call.move(CallState.ACCEPTED)
         self._start_timer(call, self._cloud.settings.call_connect_timeout_ms, "disconnect")
-        accepted = types.PhoneCallAccepted(**self._head(call, call.caller), g_b=g_b, protocol=protocol)
-        self._tell(call, call.caller, accepted)
+        self._tell(call, call.caller, self._accepted(call))
         self._cloud.tell(
             callee,
             [types.UpdatePhoneCall(types.PhoneCallDiscarded(call.id))],
@@ -211,11 +217,22 @@ class PhoneCalls:
     def rate(self, user_id: int, peer: TL, rating: int) -> None:
         self._find(peer, user_id).rating = rating
 
-    def ring_late(self, callee: int, link: Link) -> None:
-        """A device of the callee connected: tell it who is calling already."""
+    def catch_up(self, user_id: int, link: Link) -> None:
+        """A device connected: tell it how its calls stand.
+
+        That the real Telegram does so is believed, not known; a client may hear of the same thing twice.
+        """
         for call in self._live.values():
-            if call.callee == callee and call.state in (CallState.REQUESTED, CallState.RINGING):
+            if call.callee == user_id and call.state in (CallState.REQUESTED, CallState.RINGING):
                 self._ring(call, only=link.key_id)
+            elif link.key_id == call.caller_key and call.state is CallState.RINGING:
+                self._tell(call, call.caller, self._waiting(call, call.caller))
+            elif link.key_id == call.caller_key and call.state is CallState.ACCEPTED:
+                self._tell(call, call.caller, self._accepted(call))
+            elif link.key_id == call.callee_key and call.state is CallState.ESTABLISHED:
+                self._tell(call, call.callee, self._established(call, call.callee))
+        for call in self._untold.pop(link.key_id, ()):
+            self._tell(call, user_id, self._discarded(call))
 
     def end(self, call_id: int, reason: str = "disconnect") -> None:
         """End a call by the server's will."""
@@ -276,6 +293,9 @@ class PhoneCalls:
         self._tell(call, call.caller, self._discarded(call), but=but)
         if was_requested_of_callee:
             self._tell(call, call.callee, self._discarded(call), but=but)
+        for key in (call.caller_key, call.callee_key):
+            if key is not None and not self._cloud.links(key):
+                self._untold[key].append(call)
         action = types.MessageActionPhoneCall(
             call.id, reason=REASONS[reason](), duration=call.duration or None, video=call.video or None
         )
@@ -294,6 +314,9 @@ class PhoneCalls:
         receive_date = self._cloud.date(call.receive_date) if call.receive_date else None
         protocol = call.protocol or call.caller_protocol
         return types.PhoneCallWaiting(**self._head(call, viewer), protocol=protocol, receive_date=receive_date)
+
+    def _accepted(self, call: PhoneCall) -> TL:
+        return types.PhoneCallAccepted(**self._head(call, call.caller), g_b=call.g_b, protocol=call.callee_protocol)
 
     def _discarded(self, call: PhoneCall) -> TL:
         reason = REASONS[call.reason]() if call.reason else None
@@ -330,8 +353,12 @@ class PhoneCalls:
             call.timer = None
 
     def _time_out(self, call: PhoneCall, reason: str) -> None:
-        with self._cloud.change():
-            self._end(call, reason, 0, "server")
+        try:
+            with self._cloud.change():
+                self._end(call, reason, 0, "server")
+        except Exception as fault:
+            log.exception("timeout of a call failed by a fault of ours")
+            self._cloud.failures.append(fault)
         self._cloud.flush()
 
     def _remember(self, call: PhoneCall) -> None:

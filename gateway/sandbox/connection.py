@@ -266,7 +266,7 @@ class Connection:
         self.wants_updates = True
         authorization = self._telegram.world.authorization_of(self.key_id)
         if authorization:
-            self._telegram.calls.ring_late(authorization.user, self)
+            self._telegram.calls.catch_up(authorization.user, self)
 
     def _note_device(self, said: TL) -> None:
         fields = ("api_id", "device_model", "system_version", "app_version", "lang_code")

@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 
 from gateway.sandbox.behaviour import Behaviour, CallReport, RobotReport
-from gateway.sandbox.world import User
+from gateway.sandbox.world import User, digits
 
 #: A process that can't import its libraries in this time never will.
 START_S = 30
@@ -29,8 +29,9 @@ class RobotError(Exception):
 class Robot:
     """A Telegram user played by the sandbox."""
 
-    def __init__(self, robots: Robots, url: str, number: int, user: User) -> None:
+    def __init__(self, robots: Robots, url: str, number: int, user: User, host: int) -> None:
         self._robots = robots
+        self.host = host
         self._url = f"{url}/robots/{number}"
         self.id = number
         self.user = user
@@ -42,7 +43,14 @@ class Robot:
     async def call(self, to: User | str) -> CallReport:
         """Call a user, number or "@name". Returns when Telegram took the call. Raises `RobotError` when not."""
         called = to if isinstance(to, str) else f"@{to.username}" if to.username else f"+{to.phone}"
+        if any(other.host == self.host and other.is_meant_by(called) for other in self._robots.all()):
+            raise RobotError("robots on the same host can't call each other: give one of them another host")
         return CallReport.model_validate(await self._robots.ask("POST", f"{self._url}/call", {"to": called}))
+
+    def is_meant_by(self, called: str) -> bool:
+        if called.startswith("@"):
+            return self.user.username is not None and self.user.username.lower() == called[1:].lower()
+        return self.user.phone == digits(called)
 
     async def hang_up(self, call_id: int | None = None) -> None:
         """One call, or all."""
@@ -127,7 +135,7 @@ class Robots:
             "behaviour": told.model_dump(),
         }
         await self.ask("POST", f"{url}/robots", asked)
-        robot = Robot(self, url, number, user)
+        robot = Robot(self, url, number, user, host)
         self._robots[number] = robot
         return robot
 
@@ -155,9 +163,10 @@ class Robots:
 
     async def _process(self, host: int) -> str:
         async with self._starting:
-            if host not in self._processes:
-                self._processes[host] = await self._start()
-            return self._processes[host][1]
+            running = self._processes.get(host)
+            if running is None or running[0].returncode is not None:
+                running = self._processes[host] = await self._start()
+            return running[1]
 
     async def _start(self) -> tuple[asyncio.subprocess.Process, str]:
         process = await asyncio.create_subprocess_exec(
@@ -170,6 +179,8 @@ class Robots:
             str(self._recordings),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            # A Ctrl-C is for who started it; it ends when its standard input does.
+            start_new_session=True,
         )
         assert process.stdout
         try:

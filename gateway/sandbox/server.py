@@ -66,6 +66,9 @@ class Sandbox(Scene):
             house.callback(self._hang_up_on_all)
 
             def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                if not self.settings.accepts_connections:
+                    writer.transport.abort()
+                    return
                 connection = Connection(self.telegram, server_key, self.faults, reader, writer)
                 self._connections.add(connection)
                 task = group.create_task(connection.run(), name="telegram connection")
@@ -86,7 +89,8 @@ class Sandbox(Scene):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._house.__aexit__(kind, error, trace)
+        # The error of who uses it is not told to the group inside, which would wrap it.
+        await self._house.aclose()
         if self.telegram.cloud.failures and error is None:
             raise ExceptionGroup("the sandbox failed", self.telegram.cloud.failures)
 

@@ -15,6 +15,9 @@ class Settings(BaseModel):
     #: How far the world's clock is ahead, in seconds. Dates follow it; the transport's clock does not.
     clock_offset_s: float = 0
 
+    #: False: whoever connects is cut off at once, as in a network that fails; see also `Scene.drop_connections`.
+    accepts_connections: bool = True
+
     code_lifetime_s: float = 300
     #: Wrong codes before the number has to wait, and for how long. Telegram's own numbers are not known.
     code_attempts: int = 5

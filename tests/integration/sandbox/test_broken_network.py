@@ -113,9 +113,18 @@ async def test_a_fault_of_a_handler_is_loud_and_undone(sandbox_state: Path, monk
                     await phone.client(f.account.UpdateStatusRequest(False))
             assert sandbox.telegram.world.user(ann.id).first_name == "Ann"
 
-    with pytest.raises(ExceptionGroup) as loud:
+    with pytest.raises(ExceptionGroup, match="the sandbox failed") as loud:
         await session()
     assert loud.group_contains(ZeroDivisionError)
+
+
+async def test_the_error_of_who_uses_the_sandbox_comes_out_as_it_was(sandbox_state: Path) -> None:
+    async def use() -> None:
+        async with Sandbox(sandbox_state) as sandbox, online(sandbox, sandbox.create_user("+15550001")):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await use()
 
 
 async def test_rubbish_on_the_port_hurts_nobody(sandbox: Sandbox, ann_phone: Phone) -> None:

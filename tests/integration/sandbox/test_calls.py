@@ -133,6 +133,25 @@ async def test_a_device_that_comes_late_still_rings(sandbox: Sandbox, ann_phone:
         await ann_phone.next_call(types.PhoneCallAccepted)
 
 
+async def test_who_lost_the_connection_learns_how_the_call_stands(
+    sandbox: Sandbox, ann: User, ann_phone: Phone, bob_phone: Phone
+) -> None:
+    await ann_phone.call(BOB)
+    requested = await bob_phone.next_call(types.PhoneCallRequested)
+    sandbox.settings.accepts_connections = False
+    sandbox.drop_connections(ann)
+    await bob_phone.accept(requested)
+    sandbox.settings.accepts_connections = True
+    await ann_phone.client.get_me()
+    await ann_phone.confirm(await ann_phone.next_call(types.PhoneCallAccepted))
+    sandbox.settings.accepts_connections = False
+    sandbox.drop_connections(ann)
+    await bob_phone.discard(requested)
+    sandbox.settings.accepts_connections = True
+    await ann_phone.client.get_me()
+    await ann_phone.next_call(types.PhoneCallDiscarded)
+
+
 # Many calls
 
 

@@ -137,6 +137,13 @@ async def test_a_robot_refuses_as_told(sandbox: Sandbox, new_user: NewUser, on_c
     assert call_of(sandbox, bob).reason == reason
 
 
+async def test_robots_on_one_host_do_not_call_each_other(sandbox: Sandbox, new_user: NewUser) -> None:
+    ann, bob = new_user(), new_user()
+    caller, _ = await sandbox.robots.add(ann), await sandbox.robots.add(bob)
+    with pytest.raises(RobotError, match="same host"):
+        await caller.call(bob)
+
+
 async def test_an_offline_robot_does_not_ring_until_it_comes(sandbox: Sandbox, new_user: NewUser) -> None:
     ann, bob = new_user(), new_user()
     robot = await sandbox.robots.add(bob, on_call="offline")
