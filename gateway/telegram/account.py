@@ -158,21 +158,25 @@ class SessionAccount:
             raise errors.FloodWaitError(None, capture=left_s)
 
     async def ask_again(self, request: TLRequest, unless: Callable[[], bool]) -> Any:
-        """Ask, and when the connection breaks, ask once more over the next one: for what may safely be repeated.
-
-        Args:
-            unless: Whether the answer is not wanted any more, asked before the second attempt.
-
-        Raises:
-            As `ask`; OSError also when no connection came in time.
-        """
+        """Ask, and when the answer is lost, once more: what may safely be repeated. Otherwise as `ask_when_back`."""
         try:
             return await self.ask(request)
         except (OSError, TimeoutError):
-            await self._back_online()
-            if unless():
-                raise
-            return await self.ask(request)
+            return await self.ask_when_back(request, unless)
+
+    async def ask_when_back(self, request: TLRequest, unless: Callable[[], bool]) -> Any:
+        """Ask as soon as there is a connection.
+
+        Args:
+            unless: Whether the answer is not wanted any more by then.
+
+        Raises:
+            As `ask`; OSError also when no connection came in time, or the answer is not wanted any more.
+        """
+        await self._back_online()
+        if unless():
+            raise ConnectionError("the connection to Telegram was lost")
+        return await self.ask(request)
 
     async def _back_online(self) -> None:
         try:

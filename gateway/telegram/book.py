@@ -13,7 +13,7 @@ from telethon.tl import types
 
 log = structlog.get_logger(__name__)
 
-#: So many ended calls are remembered, because news of a call may come late, or twice.
+#: So many ended calls are remembered, because news of a call may come late, or twice, or before its id is known.
 REMEMBERED: Final = 1000
 #: A call whose id we never learnt is awaited for this long: no phone rings longer.
 GHOST_S: Final = 120.0
@@ -59,6 +59,7 @@ class CallBook:
         self._over: OrderedDict[int, None] = OrderedDict()
         self._placed: dict[int, list[_Placed]] = {}  # by the user who is called
         self._held: dict[int, list[Any]] = {}
+        self._early_ends: OrderedDict[int, Any] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -75,9 +76,12 @@ class CallBook:
     def close(self, call_id: int) -> None:
         """The call is over; news of it is dropped from now on."""
         self._calls.pop(call_id, None)
-        self._over[call_id] = None
-        while len(self._over) > REMEMBERED:
-            self._over.popitem(last=False)
+        _remember(self._over, call_id, None)
+
+    def recall(self, call_id: int) -> None:
+        """Tell the call's end what came before its id was known."""
+        if call_id in self._early_ends and (end := self._calls.get(call_id)):
+            end.hear_over(self._early_ends.pop(call_id))
 
     def place(self, user_id: int, end: CallEnd) -> None:
         """A call is about to be asked for; until its id is known, news is matched by whom it is for."""
@@ -127,15 +131,17 @@ class CallBook:
                 self._offered(call, users)
             case types.PhoneCallWaiting() | types.PhoneCallAccepted():
                 self._adopt(call)
+            case types.PhoneCallDiscarded():
+                _remember(self._early_ends, call.id, call.reason)
             case _:
-                log.info("news of an unknown call was dropped", call=call.id, kind=type(call).__name__)
+                log.info("news of an unknown call was dropped", telegram_call=call.id, kind=type(call).__name__)
 
     def _adopt(self, call: Any) -> None:
         """News of a call with an id that we don't know: of one that we placed to that user, if any."""
         now = time.monotonic()
         placed = [one for one in self._placed.get(call.participant_id, ()) if one.until > now]
         if not placed:
-            log.info("news of an unknown call was dropped", call=call.id, kind=type(call).__name__)
+            log.info("news of an unknown call was dropped", telegram_call=call.id, kind=type(call).__name__)
         elif len(placed) > 1 and any(one.asked for one in placed):
             self._held.setdefault(call.participant_id, []).append(call)  # the answer will tell whose it is
         else:
@@ -167,3 +173,9 @@ class CallBook:
         self._placed.clear()
         for end in ends:
             end.abandon(detail)
+
+
+def _remember(memory: OrderedDict[int, Any], call_id: int, what: Any) -> None:
+    memory[call_id] = what
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)

@@ -275,7 +275,7 @@ class NearLeg(TelegramLeg):
         except (OSError, TimeoutError):
             # Taken or not, we don't know. If it was, then the call is established by our first attempt.
             try:
-                await self._account.ask_again(request, unless=lambda: self._let_go is not None)
+                await self._account.ask_when_back(request, unless=lambda: self._let_go is not None)
             except errors.CallAlreadyAcceptedError:
                 self._log.info("accepted call was adopted")
 
@@ -292,18 +292,16 @@ class FarLeg(TelegramLeg):
         self._accepted: types.PhoneCallAccepted | None = None
 
     def hear(self, call: Any) -> None:
-        if isinstance(call, types.PhoneCallDiscarded):
-            self.hear_over(call.reason)
-        if isinstance(call, types.PhoneCallDiscarded) or not self._met(call):
-            return
-        if over := self._let_go or self._ended:
-            # Our request came to be a call after it was given up: nobody's phone may go on ringing.
-            self._discard(over)
         match call:
-            case types.PhoneCallWaiting():
+            case types.PhoneCallDiscarded():
+                self.hear_over(call.reason)
+            case types.PhoneCallWaiting() if self._met(call):
                 self._ringing |= call.receive_date is not None
-            case types.PhoneCallAccepted():
+            case types.PhoneCallAccepted() if self._met(call):
                 self._accepted = call
+        if over := self._let_go or self._ended:
+            # The request came to be a call after it was given up: nobody's phone may go on ringing.
+            self._discard(over)
         self._news.set()
 
     async def dial(self, to: str, caller: Party, alerting: Alerting) -> None:
@@ -341,25 +339,23 @@ class FarLeg(TelegramLeg):
         user_id, lost = user.user_id, False
         self._book.place(user_id, self)
         try:
-            answer = await self._account.ask_again(request, unless=lambda: self._let_go is not None)
+            try:
+                answer = await self._account.ask(request)
+            except (OSError, TimeoutError):
+                lost = True
+                answer = await self._account.ask_when_back(request, unless=lambda: self._let_go is not None)
             self.hear(answer.phone_call)
+            self._book.recall(answer.phone_call.id)
         except errors.RandomIdDuplicateError:
             # It was carried out, and the answer lost: the call is adopted with the first news of it.
             self._log.info("answer to a call request was lost")
-            lost = True
-        except (OSError, TimeoutError) as failed:
-            lost = True
-            self._fail(failed)
-        except RPCError as refused:
-            if isinstance(refused, errors.UserIdInvalidError):
+        except (RPCError, OSError, TimeoutError) as failed:
+            if isinstance(failed, errors.UserIdInvalidError):
                 await forget(self._account, to)
-            self._fail(refused)
+            if self._peer is None:
+                self._end(call_error(failed).ending)
         finally:
             self._book.answered(user_id, self, lost=lost and self._peer is None)
-
-    def _fail(self, error: Exception) -> None:
-        if self._peer is None:
-            self._end(call_error(error).ending)
 
     async def _confirm(self, secret: exchange.Secret, key: exchange.CallKey) -> types.PhoneCall:
         request = functions.phone.ConfirmCallRequest(self._peer, secret.public, key.fingerprint, self._protocol())

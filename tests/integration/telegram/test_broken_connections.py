@@ -278,6 +278,7 @@ async def test_calls_that_a_crash_left_are_discarded_at_the_next_start(town: Tow
             await ann.until(types.PhoneCallDiscarded, outgoing.id)
             await bob.until(types.PhoneCallDiscarded, incoming.id)
             await eventually(lambda: not town.store.pending[account.id])
+            assert gateway.desk.offers.empty()
     assert town.no_call_left()
 
 
