@@ -144,6 +144,8 @@ class Robots:
 
     def robot(self, number: int) -> Robot:
         """Raises `KeyError`."""
+        if number not in self._robots:
+            raise KeyError(f"robot {number}")
         return self._robots[number]
 
     def forget(self, robot: Robot) -> None:

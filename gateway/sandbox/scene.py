@@ -110,7 +110,7 @@ class Scene:
         """Raises `KeyError` when nobody has this number."""
         found = self.telegram.world.find_user("phone", digits(phone))
         if found is None:
-            raise KeyError(phone)
+            raise KeyError(f"user with the number {phone}")
         return found
 
     def ban(self, user: User, *, banned: bool = True) -> None:
@@ -141,14 +141,14 @@ class Scene:
         """The code that was sent to this number last. Raises `KeyError` when none was, or it is used up."""
         code = self.telegram.world.code(digits(phone))
         if code is None:
-            raise KeyError(phone)
+            raise KeyError(f"code for {phone}")
         return code.code
 
     def recovery_code(self, user: User) -> str:
         """The code in the last e-mail. Raises `KeyError` when none was sent."""
         password = self.telegram.world.password(user.id)
         if password is None or password.recovery_code is None:
-            raise KeyError(user.id)
+            raise KeyError(f"recovery code of user {user.id}")
         return password.recovery_code
 
     def session(self, user: User, *, age_s: float = 0, device_model: str = "sandbox") -> str:
