@@ -181,7 +181,9 @@ class JitterBuffer:
         self._decoded = False
 
     def _start(self, number: int, packet: _Packet, now: float) -> None:
-        """Begin to play in so many frames that the packet came in time."""
+        """Begin to play in so many frames that the packet came in time. Numbers left out were lost, not unsent."""
+        if self._decoded:
+            self.lost += number - self._next
         self._begin()
         self._active = True
         self._next = number

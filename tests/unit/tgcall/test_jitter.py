@@ -1,0 +1,284 @@
+"""The jitter buffer on simulated networks: what comes out, how late, and what it says happened."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.media.tgcall.jitter import FRAME_S, FRAME_TICKS, JitterBuffer
+from gateway.media.tgcall.model import RTP_CLOCK_HZ, Pcm
+
+RATE_HZ = 8000
+FRAME = RATE_HZ // 50
+TICKS = RTP_CLOCK_HZ // RATE_HZ
+
+#: TOC bytes of SILK packets: 20 and 60 ms. Source: RFC 6716 §3.1.
+TOC = {20: 0x08, 60: 0x18}
+
+
+class Clockwork:
+    """A decoder whose samples tell where they come from: sample n of the stream is a slow wave at n.
+
+    A packet is its TOC and its first sample's number; what is made up is marked apart.
+    """
+
+    def __init__(self) -> None:
+        self.made_up = 0
+        self.at = 0
+
+    def decode(self, packet: bytes) -> Pcm:
+        return self._wave(int.from_bytes(packet[1:9], "big"), self._samples(packet))
+
+    def restore(self, following: bytes, samples: int) -> Pcm:
+        return self._wave(int.from_bytes(following[1:9], "big") - samples, samples)
+
+    def conceal(self, samples: int) -> Pcm:
+        self.made_up += samples
+        return self._wave(self.at, samples)
+
+    def _samples(self, packet: bytes) -> int:
+        return next(ms for ms, toc in TOC.items() if toc == packet[0]) * RATE_HZ // 1000
+
+    def _wave(self, first: int, samples: int) -> Pcm:
+        self.at = first + samples
+        return (8000 * np.sin(2 * np.pi * 200 * np.arange(first, first + samples) / RATE_HZ)).astype(np.int16)
+
+
+@dataclass
+class Run:
+    buffer: JitterBuffer
+    decoder: Clockwork
+    heard: list[Pcm] = field(default_factory=list)
+    delays_ms: list[float] = field(default_factory=list)
+
+    @property
+    def audio(self) -> Pcm:
+        return np.concatenate(self.heard)
+
+
+def play(
+    seconds: float,
+    delay_s: Callable[[int], float | None],
+    *,
+    packet_ms: int = 20,
+    drift_ppm: float = 0.0,
+    sent: Callable[[float], bool] = lambda _: True,
+    copies: int = 1,
+    phase_s: float = 0.003,
+) -> Run:
+    """Send a stream over a network, and pull it in virtual time.
+
+    Args:
+        delay_s: Of the n-th packet; None if it is lost.
+        drift_ppm: How much faster the sender's clock runs.
+        sent: Whether anything is sent at a time; RTP time goes on.
+    """
+    decoder = Clockwork()
+    run = Run(JitterBuffer(decoder, RATE_HZ), decoder)
+    arrivals: list[tuple[float, int, int]] = []
+    sequence = 0
+    for n in range(int(seconds * 1000 / packet_ms)):
+        at = n * packet_ms / 1000 / (1 + drift_ppm / 1e6)
+        if not sent(at):
+            continue
+        late = delay_s(sequence)
+        if late is not None:
+            arrivals += [(at + late + 0.001 * copy, sequence, n) for copy in range(copies)]
+        sequence += 1
+    arrivals.sort()
+    pending = iter([*arrivals, (float("inf"), 0, 0)])
+    following = next(pending)
+    for k in range(int(seconds / FRAME_S)):
+        due = phase_s + k * FRAME_S
+        while following[0] <= due:
+            arrived, sequence, n = following
+            first = n * packet_ms * RATE_HZ // 1000
+            payload = bytes([TOC[packet_ms]]) + first.to_bytes(8, "big")
+            run.buffer.push((sequence + 65_500) & 0xFFFF, first * TICKS & 0xFFFF_FFFF, payload, arrived)
+            following = next(pending)
+        run.heard.append(run.buffer.pull(due))
+        run.delays_ms.append(run.buffer.delay_ms)
+    return run
+
+
+def largest_step(audio: Pcm) -> int:
+    """Between two samples that follow each other: a click shows as a step that the wave itself never makes."""
+    return int(np.abs(np.diff(audio.astype(np.int32))).max())
+
+
+#: What the wave itself does between two samples, and a blend of two of them a little more.
+SMOOTH = 2 * int(2 * np.pi * 200 / RATE_HZ * 8000)
+
+
+@pytest.mark.parametrize("packet_ms", [20, 60])
+def test_clean_network_costs_less_than_two_frames_and_nothing_is_made_up(packet_ms: int) -> None:
+    run = play(20.0, lambda _: 0.03, packet_ms=packet_ms)
+    assert run.decoder.made_up == 0
+    assert run.buffer.dropped_ms == run.buffer.inserted_ms == run.buffer.lost == 0
+    assert max(run.delays_ms) < 29
+    assert largest_step(run.audio[RATE_HZ:]) < SMOOTH
+
+
+@pytest.mark.parametrize("loss", [0.02, 0.05, 0.10])
+@pytest.mark.parametrize("packet_ms", [20, 60])
+def test_loss_is_restored_and_does_not_raise_the_delay(loss: float, packet_ms: int) -> None:
+    dice = random.Random(7)
+    run = play(60.0, lambda _: None if dice.random() < loss else 0.03, packet_ms=packet_ms)
+    packets = 60_000 / packet_ms
+    assert run.buffer.lost == pytest.approx(loss * packets, rel=0.4)
+    assert run.buffer.late == 0
+    assert run.buffer.inserted_ms + run.buffer.dropped_ms <= 100
+    assert run.delays_ms[-1] < 30
+    assert run.buffer.concealed_ms <= 1.2 * run.buffer.lost * packet_ms
+    assert run.buffer.idle_ms < 300  # three packets of 60 ms in a row look like the end of speech
+    assert largest_step(run.audio[RATE_HZ:]) < 1.5 * SMOOTH
+
+
+@pytest.mark.parametrize("jitter_s", [0.01, 0.03, 0.06])
+@pytest.mark.parametrize("packet_ms", [20, 60])
+def test_jitter_raises_the_delay_only_as_far_as_needed(jitter_s: float, packet_ms: int) -> None:
+    dice = random.Random(5)
+    run = play(60.0, lambda _: 0.03 + dice.random() * jitter_s, packet_ms=packet_ms)
+    assert run.buffer.lost == 0
+    assert np.mean(run.delays_ms[-500:]) < 1000 * jitter_s + 45
+    late_share = run.buffer.concealed_ms / 60_000
+    assert late_share < 0.03
+    assert len(run.audio) == 60 * RATE_HZ
+
+
+def test_delay_comes_down_again_when_the_jitter_ends() -> None:
+    dice = random.Random(5)
+    run = play(60.0, lambda n: 0.03 + (dice.random() * 0.06 if n < 1000 else 0.0))
+    assert max(run.delays_ms[500:1000]) > 30
+    assert run.delays_ms[-1] < 31
+    assert largest_step(run.audio[20 * RATE_HZ :]) < 1.5 * SMOOTH
+
+
+def test_packets_that_change_places_are_put_in_order() -> None:
+    run = play(20.0, lambda n: 0.03 + (0.025 if n % 10 == 3 else 0.0))
+    assert run.buffer.lost == 0
+    assert run.buffer.concealed_ms <= 100
+    assert largest_step(run.audio[2 * RATE_HZ :]) < SMOOTH
+
+
+def test_duplicates_change_nothing() -> None:
+    run = play(10.0, lambda _: 0.03, copies=3)
+    assert run.decoder.made_up == 0
+    assert run.buffer.lost == 0
+
+
+@pytest.mark.parametrize("drift_ppm", [-100.0, 100.0])
+@pytest.mark.parametrize("packet_ms", [20, 60])
+def test_thirty_minutes_of_clock_drift_do_not_let_the_delay_creep(drift_ppm: float, packet_ms: int) -> None:
+    dice = random.Random(3)
+    run = play(1800.0, lambda _: 0.03 + dice.random() * 0.004, packet_ms=packet_ms, drift_ppm=drift_ppm)
+    assert max(run.delays_ms[100:]) < 40
+    corrected_ms = run.buffer.dropped_ms if drift_ppm > 0 else run.buffer.inserted_ms
+    assert corrected_ms == pytest.approx(180, abs=60)
+    assert run.buffer.concealed_ms <= 60
+    assert largest_step(run.audio[RATE_HZ:]) < 1.5 * SMOOTH
+
+
+def test_mute_is_idle_and_neither_concealed_nor_a_cause_of_delay() -> None:
+    run = play(12.0, lambda _: 0.03, sent=lambda at: not 4.0 <= at < 8.0)
+    assert run.buffer.concealed_ms == 0
+    assert run.buffer.lost == 0
+    assert run.buffer.idle_ms == pytest.approx(4000, abs=120)
+    assert run.delays_ms[-1] < 30
+    silence = np.concatenate(run.heard[5 * 50 : 7 * 50])
+    assert not silence.any()
+
+
+def test_announced_mute_is_idle_after_one_frame() -> None:
+    decoder = Clockwork()
+    buffer = JitterBuffer(decoder, RATE_HZ)
+    for n in range(50):
+        buffer.push(n, n * FRAME_TICKS, bytes([TOC[20]]) + (n * FRAME).to_bytes(8, "big"), n * FRAME_S)
+        buffer.pull(n * FRAME_S + 0.001)
+    buffer.muted = True
+    for n in range(50, 60):
+        buffer.pull(n * FRAME_S + 0.001)
+    assert decoder.made_up <= 3 * (FRAME + RATE_HZ // 200)
+    assert not buffer.pull(60 * FRAME_S).any()
+
+
+def test_sender_that_pauses_its_own_clock_loses_nothing() -> None:
+    """What is fed drives the clock of some libraries: after a pause their time stamps go on as if there had been none."""
+    decoder = Clockwork()
+    buffer = JitterBuffer(decoder, RATE_HZ)
+    heard = []
+    stamp = 0
+    for k in range(500):
+        now = k * FRAME_S
+        if not 200 <= k < 206:
+            buffer.push(stamp, stamp * FRAME_TICKS, bytes([TOC[20]]) + (stamp * FRAME).to_bytes(8, "big"), now)
+            stamp += 1
+        heard.append(buffer.pull(now + 0.001))
+    assert buffer.lost == buffer.late == 0
+    assert buffer.delay_ms < 160
+
+
+def test_burst_after_a_stall_is_left_out_at_once() -> None:
+    stall = range(200, 250)  # a second's packets come together
+    run = play(15.0, lambda n: 0.03 + (max(0, 250 - n) * 0.02 if n in stall else 0.0))
+    assert run.delays_ms[-1] < 40
+    assert run.buffer.lost <= 50
+
+
+def test_new_stream_far_away_in_numbers_is_taken_up() -> None:
+    decoder = Clockwork()
+    buffer = JitterBuffer(decoder, RATE_HZ)
+    for n in range(100):
+        jump = 30_000 if n >= 50 else 0
+        payload = bytes([TOC[20]]) + (n * FRAME).to_bytes(8, "big")
+        buffer.push((n + jump) & 0xFFFF, (n * FRAME_TICKS + 99 * jump) & 0xFFFF_FFFF, payload, n * FRAME_S)
+        frame = buffer.pull(n * FRAME_S + 0.001)
+    assert frame.any()
+    assert buffer.lost == 0
+
+
+def test_padding_uses_up_numbers_and_nothing_else() -> None:
+    decoder = Clockwork()
+    buffer = JitterBuffer(decoder, RATE_HZ)
+    sequence = 0
+    for n in range(500):
+        payload = bytes([TOC[20]]) + (n * FRAME).to_bytes(8, "big")
+        buffer.push(sequence, n * FRAME_TICKS, payload, n * FRAME_S)
+        buffer.push(sequence + 1, n * FRAME_TICKS, b"", n * FRAME_S + 0.001)
+        sequence += 2
+        buffer.pull(n * FRAME_S + 0.002)
+    assert buffer.lost == 0
+    assert decoder.made_up == 0
+    assert buffer.delay_ms < 30
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 65535),
+            st.integers(0, 2**32 - 1),
+            st.sampled_from([b"", b"\x08", b"\x18", b"\xff\xff", b"\x03"]),
+            st.integers(0, 5),
+        ),
+        max_size=120,
+    )
+)
+def test_any_packets_whatever_leave_a_frame_at_every_pull(packets: list[tuple[int, int, bytes, int]]) -> None:
+    class Anything(Clockwork):
+        def decode(self, packet: bytes) -> Pcm:
+            return np.ones(480 if packet[0] == 0x18 else 160, np.int16)
+
+    buffer = JitterBuffer(Anything(), RATE_HZ)
+    now = 0.0
+    for sequence, timestamp, payload, pulls in packets:
+        buffer.push(sequence, timestamp, payload and payload + bytes(8), now)
+        for _ in range(pulls):
+            now += FRAME_S
+            assert len(buffer.pull(now)) == FRAME
