@@ -5,7 +5,6 @@ Every change belongs to a `transaction`, so that a request either happened or di
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
@@ -472,8 +471,3 @@ class World:
 def digits(phone: str) -> str:
     """A phone number as Telegram writes it."""
     return "".join(character for character in phone if character.isdigit())
-
-
-def fingerprint(data: bytes) -> int:
-    """The last eight bytes of a SHA1, as Telegram names keys."""
-    return int.from_bytes(hashlib.sha1(data).digest()[-8:], "little", signed=True)
