@@ -22,7 +22,7 @@ from gateway.media.model import EngineSetup
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.ports import KnownNumber, Peer, PendingCall
+from gateway.telegram.ports import KnownNumber, Peer, PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession
 from gateway.telegram.settings import TelegramSettings
 from gateway.telegram.side import TelegramSide
@@ -217,7 +217,7 @@ class Gateway:
         self,
         sandbox: Sandbox,
         account: Account,
-        store: MemoryStore,
+        store: TelegramStore,
         settings: TelegramSettings,
         versions: Callable[[], Sequence[str]] = lambda: VERSIONS,
     ) -> None:
@@ -234,10 +234,10 @@ class Gateway:
         self.statuses.append(status)
         self._changed.set()
 
-    async def until(self, state: AccountState) -> AccountStatus:
-        """Wait until the account is in that state."""
+    async def until(self, *states: AccountState) -> AccountStatus:
+        """Wait until the account is in one of these states."""
         async with asyncio.timeout(PATIENCE_S):
-            while (status := self.side.status(self.account.id)).state is not state:
+            while (status := self.side.status(self.account.id)).state not in states:
                 self._changed.clear()
                 await self._changed.wait()
         return status
@@ -247,7 +247,7 @@ class Gateway:
         """Open, with the account online."""
         async with self.side:
             self.side.add(self.account)
-            await self.until(AccountState.ONLINE)
+            await self.until(AccountState.ONLINE, AccountState.FLOOD_LIMITED)
             yield self
 
     def leg(self, audio: Media) -> Leg:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from telethon.tl import functions, types
@@ -11,7 +12,10 @@ from telethon.tl import functions, types
 from gateway.call.model import Account
 from gateway.errors import Ending, GatewayError, HangupCause
 from gateway.sandbox.faults import FaultKind
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 from gateway.telegram.account import AccountState
+from gateway.telegram.login import LoggedIn, Login
 from gateway.telegram.recommended import Applied, Flooded, NotApplied, Recommended, TooFresh, apply, is_applied
 from tests.integration.telegram.people import Dialling, Gateway, Phone, Town, eventually
 
@@ -247,3 +251,56 @@ async def test_other_rooms_may_ask_telegram_in_the_name_of_the_account(town: Tow
         assert online is not None
         (me,) = await online.ask(functions.users.GetUsersRequest([types.InputUserSelf()]))
         assert me.id == gateway.account.user_id
+
+
+async def test_calls_leave_nothing_behind(town: Town) -> None:
+    async with town.gateway() as gateway, town.phone(username="anna") as ann:
+        before: set[str] = set()
+        for number in range(20):
+            dialling = Dialling(gateway, "@anna")
+            call = await ann.rung()
+            if number % 2:
+                await ann.accept(call)
+                await dialling.answered()
+                await dialling.leg.release(Ending(HangupCause.NORMAL))
+            else:
+                await ann.discard(call)
+                await dialling.refused()
+            await eventually(lambda: not town.store.pending[gateway.account.id])
+            tasks = {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("account")}
+            before = before or tasks
+            assert tasks == before
+        online = gateway.side.account(gateway.account.id)
+        assert online is not None
+        assert len(online.book) == 0
+
+
+async def test_an_account_lives_in_the_real_store(town: Town, tmp_path: Path) -> None:
+    user = town.person("Shop")
+    async with Store(StorageSettings(), tmp_path / "state") as store:
+        async with Login(town.settings()) as login:
+            await login.phone(user.phone or "")
+            done = await login.code(town.sandbox.login_code(user.phone or ""))
+        assert isinstance(done, LoggedIn)
+        account = await store.accounts.keep(done.account, done.secret)
+        await store.telegram.save_peers(account.id, done.peers)
+        async with town.phone(username="anna") as ann:
+            for to in ("@anna", f"id:{ann.user.id}"):
+                async with Gateway(town.sandbox, account, store.telegram, town.settings()).open() as gateway:
+                    dialling = Dialling(gateway, to)
+                    call = await ann.rung()
+                    await until_pending(store, account, 1)
+                    await ann.discard(call, types.PhoneCallDiscardReasonBusy)
+                    assert (await dialling.refused()).cause is HangupCause.BUSY
+                    await until_pending(store, account, 0)
+            town.sandbox.fault("phone.requestCall", error="420 FLOOD_WAIT_60", times=1)
+            for _ in range(2):
+                async with Gateway(town.sandbox, account, store.telegram, town.settings()).open() as gateway:
+                    assert (await Dialling(gateway, "@anna").refused()).cause is HangupCause.FLOOD
+        await store.telegram.forget_session(account.id)
+
+
+async def until_pending(store: Store, account: Account, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len(await store.telegram.load_pending(account.id)) != count:  # noqa: ASYNC110 - a table has no event
+            await asyncio.sleep(0.01)

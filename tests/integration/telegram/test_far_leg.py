@@ -193,9 +193,7 @@ async def test_a_flood_wait_is_answered_at_once_and_kept_over_a_restart(town: To
         limited = await gateway.until(AccountState.FLOOD_LIMITED)
         assert limited.detail == "phone.requestCall"
         assert limited.until is not None
-    gateway = type(gateway)(town.sandbox, account, town.store, town.settings())
-    async with gateway.side:
-        gateway.side.add(account)
+    async with town.gateway(account) as gateway:
         await gateway.until(AccountState.FLOOD_LIMITED)
         assert (await Dialling(gateway, "@anna").refused()).cause is HangupCause.FLOOD
     assert asked.happened == 1
