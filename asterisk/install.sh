@@ -235,12 +235,17 @@ for module in $(sed -n 's/^\(preload\|require\|load\) *= *\([a-z0-9_]*\.so\).*/\
 done
 [ -z "$missing" ] || warn "this version has no$missing."
 
-for file in "$work/keep/usr/sbin/asterisk" "$keep"/asterisk/modules/*.so; do
+# Opened by name, not linked: libgcc_s by the C library, when a thread is cancelled; the others by NSS, whose ciphers
+# libsrtp uses. A host may have none of them, or some that do not fit.
+for name in libgcc_s.so.1 libsoftokn3.so libfreebl3.so libfreeblpriv3.so; do
+    find "$lib" -name "$name" -exec cp -L {} "$keep/" \;
+done
+
+for file in "$work/keep/usr/sbin/asterisk" "$keep"/asterisk/modules/*.so "$keep"/*.so*; do
     "$loader" --library-path "$lib" --list "$file" ||
         die "$(basename "$file") can't be linked: $("$loader" --library-path "$lib" --list "$file" 2>&1 | tail -n 1)"
 done >"$work/linked"
-# libgcc_s is opened by the C library itself when a thread is cancelled.
-{ sed -n 's/.* => \(.*\) (0x[0-9a-f]*)$/\1/p' "$work/linked" | sort -u; echo "$lib/libgcc_s.so.1"; } | while read -r path; do
+sed -n 's/.* => \(.*\) (0x[0-9a-f]*)$/\1/p' "$work/linked" | sort -u | while read -r path; do
     case $path in
     "$lib"/*) cp -L "$path" "$keep/" ;;
     *) die "$path is of the host, not of the packages: the closure is not whole." ;;
