@@ -145,6 +145,8 @@ class _Call:
         except ntgcalls.BaseRTCException as error:
             raise CallError(HangupCause.MEDIA_LOST, f"the media engine refused the call: {error}") from error
         finally:
+            if not self._open:
+                await self._stop()  # half-way as it is, it would be in the next one's way
             self._engine.loop.call_later(self._SETTLE_S, changing.release)
 
     async def _begin(self) -> None:
@@ -198,8 +200,7 @@ class _Call:
             for start in range(0, pcm.size, size):
                 send(self._number, self._microphone, pcm[start : start + size].tobytes(), self._frame_data)
         except ntgcalls.BaseRTCException:
-            self._open = False  # it failed a moment ago; its state is on the way
-            self.moved(ntgcalls.ConnectionState.FAILED)
+            self.moved(ntgcalls.ConnectionState.FAILED)  # as will be told in a moment
         finally:
             loop.at_once = False
 
@@ -214,12 +215,15 @@ class _Call:
             self._connected.exception()  # somebody has to look at it
         if self._teller is not None:
             self._teller.cancel()
-        if not self._begun:
-            return
-        async with self._engine.changing:
-            with contextlib.suppress(TimeoutError, ntgcalls.BaseRTCException, RuntimeError):
-                async with asyncio.timeout(self._STOP_S):
-                    await self._engine.native.stop(self._number)
+        if self._begun:
+            async with self._engine.changing:
+                await self._stop()
+
+    async def _stop(self) -> None:
+        self._begun = False
+        with contextlib.suppress(TimeoutError, ntgcalls.BaseRTCException, RuntimeError):
+            async with asyncio.timeout(self._STOP_S):
+                await self._engine.native.stop(self._number)
 
 
 def _native_server(server: EngineServer) -> Any:

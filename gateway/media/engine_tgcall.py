@@ -7,7 +7,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import AsyncIterator, MutableMapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import structlog
 
@@ -53,6 +53,9 @@ class _Engine:
 
 
 class _Call:
+    #: A user who hangs up closes his media first, and the word of it comes through Telegram a moment later.
+    _DISCARD_S: Final = 5.0
+
     def __init__(self, engine: _Engine, rate_hz: int, setup: EngineSetup, ear: EngineEar) -> None:
         self._engine = engine
         self._rate_hz = rate_hz
@@ -89,6 +92,8 @@ class _Call:
 
     async def _tell_failure(self, native: tgcall.Call) -> None:
         failure = await native.failed()
+        if failure is tgcall.Failure.PEER_CLOSED:
+            await asyncio.sleep(self._DISCARD_S)
         if failure is not None:
             self._ear.on_lost(failure.value)
 

@@ -201,8 +201,8 @@ class _Worker:
         """Start the process, hear it until its end closes, end its calls."""
         try:
             await self._run()
-        except OSError as error:
-            log.error("media worker failed to start", error=str(error))
+        except Exception:  # at the task's outermost edge: the next worker is not to blame
+            log.exception("media worker failed", pid=self.pid)
         finally:
             self._end()
 
@@ -281,6 +281,8 @@ class _Worker:
         if self._over:
             ending = Ending(HangupCause.SHUTDOWN, "the gateway is being stopped")
         self._over = True
+        if self._writer is not None:
+            self._writer.close()
         for call in list(self.calls.values()):
             call.worker_ended(ending)
         self.calls.clear()
