@@ -52,12 +52,15 @@ class Offer:
         expires: Until when it is the answer to the same query, too.
     """
 
+    id: int
     bot: int
     user: int | None
     query: str
     offset: str
     expires: float
-    answer: TL
+    results: Sequence[TL]
+    cache_s: int
+    next_offset: str
 
     def fits(self, bot: int, user: int, query: str, offset: str) -> bool:
         return (self.bot, self.query, self.offset) == (bot, query, offset) and self.user in (None, user)
@@ -197,7 +200,7 @@ class Bots:
         now = self._cloud.now()
         for offer in self._offers.values():
             if now < offer.expires and offer.fits(bot.id, user_id, query, offset):
-                return offer.answer
+                return self._offered(offer, user_id)
         query_id, answer = self._ask(bot.id, user_id, query, offset)
         update = types.UpdateBotInlineQuery(query_id, user_id, query, offset, peer_type=peer_type)
         self._cloud.tell(bot.id, [update], {user_id})
@@ -214,26 +217,36 @@ class Bots:
             raise RpcError(400, "RESULTS_TOO_MUCH")
         if len({result.id for result in results}) < len(results):
             raise RpcError(400, "RESULT_ID_DUPLICATE")
-        answer = types.messages.BotResults(
-            query_id, list(results), cache_s, self._cloud.users(question.user, {bot}), next_offset=next_offset or None
-        )
-        self._offers[query_id] = Offer(
+        offer = Offer(
+            query_id,
             bot,
             question.user if personal else None,
             question.query,
             question.offset,
             self._cloud.now() + cache_s,
-            answer,
+            results,
+            cache_s,
+            next_offset,
         )
+        self._offers[query_id] = offer
         if not question.answer.done():
-            question.answer.set_result(answer)
+            question.answer.set_result(self._offered(offer, question.user))
+
+    def _offered(self, offer: Offer, viewer: int) -> TL:
+        return types.messages.BotResults(
+            offer.id,
+            list(offer.results),
+            offer.cache_s,
+            self._cloud.users(viewer, {offer.bot}),
+            next_offset=offer.next_offset or None,
+        )
 
     def choose(self, user_id: int, peer: int, query_id: int, result_id: str, **content: Any) -> Posted:
         """A user sends one of the results that he was offered."""
         offer = self._offers.get(query_id)
         if offer is None or offer.user not in (None, user_id):
             raise RpcError(400, "INLINE_RESULT_EXPIRED")
-        chosen = next((result for result in offer.answer.results if result.id == result_id), None)
+        chosen = next((result for result in offer.results if result.id == result_id), None)
         if chosen is None:
             raise RpcError(400, "RESULT_ID_INVALID")
         text = chosen.send_message
