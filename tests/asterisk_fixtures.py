@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gateway.call.ports import Leg, Offer
 from gateway.errors import CallError, Ending, HangupCause
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
 from gateway.sandbox.phone import Phone
+from gateway.sip.ari import Ari
 from gateway.sip.embedded import Asterisk, AsteriskSettings
 from gateway.sip.side import SipSide
 
@@ -158,17 +159,19 @@ class Place:
         self.media.append(media)
         return self.side.far_leg(route(number), media), media
 
-    async def left(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Channels and bridges that are there now."""
-        return [channel.name for channel in await self.side.ari.channels()], await self.side.ari.bridges()
 
-    async def nothing_left(self) -> bool:
-        """Whether Asterisk holds nothing any more, within a second."""
-        for _ in range(50):
-            if not any(await self.left()):
-                return True
-            await asyncio.sleep(0.02)
-        return False
+async def left_in(ari: Ari) -> list[str]:
+    """Channels and bridges that are there now."""
+    return [channel.name for channel in await ari.channels()] + await ari.bridges()
+
+
+async def emptied(ari: Ari, seconds: float = 1.0) -> bool:
+    """Whether Asterisk holds nothing any more, or soon."""
+    for _ in range(int(seconds / 0.02)):
+        if not await left_in(ari):
+            return True
+        await asyncio.sleep(0.02)
+    return False
 
 
 @contextlib.asynccontextmanager

@@ -332,22 +332,31 @@ async def boot_finished(address: AriAddress) -> str | None:
     Raises:
         AriError: It answers, but not us.
     """
+    info = await _look(address, "info", {"only": "status,system"})
+    # Until all modules are loaded the start time is the epoch.
+    if info is None or str(info.get("status", {}).get("startup_time", "1970")).startswith("1970"):
+        return None
+    return str(info.get("system", {}).get("version", ""))
+
+
+async def global_variable(address: AriAddress, name: str) -> str:
+    """A variable of the dialplan's [globals]; empty when there is none."""
+    found = await _look(address, "variable", {"variable": name})
+    return str((found or {}).get("value", ""))
+
+
+async def _look(address: AriAddress, what: str, query: Mapping[str, str]) -> Any:
+    """One question outside of any connection; None when there is no answer."""
     try:
         async with (
             aiohttp.ClientSession(headers=address.headers, timeout=aiohttp.ClientTimeout(total=REQUEST_S)) as session,
-            session.get(f"{address.url}/ari/asterisk/info", params={"only": "status,system"}) as answer,
+            session.get(f"{address.url}/ari/asterisk/{what}", params=query) as answer,
         ):
             if answer.status in {401, 403}:
                 raise AriError("Asterisk refuses ARI's user or password", answer.status)
-            if answer.status != 200:
-                return None
-            info = await answer.json()
+            return await answer.json() if answer.status == 200 else None
     except (aiohttp.ClientError, TimeoutError, json.JSONDecodeError):
         return None
-    # Until all modules are loaded the start time is the epoch.
-    if str(info.get("status", {}).get("startup_time", "1970")).startswith("1970"):
-        return None
-    return str(info.get("system", {}).get("version", ""))
 
 
 def _message(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Final, Self
 import structlog
 
 from gateway.errors import GatewayError
-from gateway.sip.ari import AriAddress, AriError, boot_finished
+from gateway.sip.ari import AriAddress, AriError, boot_finished, global_variable
 from gateway.sip.listen import SipPorts, TakenError
 from gateway.sip.rendering import Secrets, lay_out
 from gateway.sip.settings import AsteriskSettings
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 #: Releases before this one lack fixes that a public address needs.
 OLDEST: Final = (20, 9)
+
+#: Set by dialplan/extensions.conf; where it is missing, no call would come through.
+DIALPLAN: Final = "SIPTG_DIALPLAN"
 
 #: Booting takes half a second on an idle machine; a loaded one may need much longer.
 BOOT_S: Final = 20.0
@@ -154,6 +157,10 @@ class Asterisk:
             raise AsteriskError(f"No Asterisk answers at {url}. Is it running, with http.conf and ari.conf enabled?")
         if not new_enough(self.version):
             raise AsteriskError(f"Asterisk {self.version} at {url} is too old; {OLDEST[0]}.{OLDEST[1]} is the oldest.")
+        if not await global_variable(self.ari, DIALPLAN):
+            raise AsteriskError(
+                f"The Asterisk at {url} lacks our dialplan; include dialplan/extensions.conf in its own."
+            )
 
     def _open_state(self) -> None:
         """Make the folders ours alone, and end what an earlier run left."""
@@ -209,8 +216,14 @@ class Asterisk:
             if time.monotonic() - began > BOOT_S:
                 raise AsteriskError(f"Asterisk did not finish starting in {BOOT_S:.0f} s. {self._last_words(log_from)}")
             await asyncio.sleep(BOOT_POLL_S)
+        if not await global_variable(self.ari, DIALPLAN):
+            # One wrong line of the engineer's own files, and Asterisk starts without any dialplan.
+            raise AsteriskError(f"Asterisk could not read its dialplan. {self._last_words(log_from)}")
         self.version = version
         took = round(time.monotonic() - began, 3)
+        for line in _lines(self.log_file, log_from):
+            if " ERROR[" in line:  # such as a mistake in the engineer's own files, which are then left out
+                log.warning("asterisk complained", line=line)
         log.info("asterisk started", version=version, pid=self._process.pid, seconds=took, **self.ports.fields())
 
     async def _booted(self) -> str | None:
@@ -256,11 +269,8 @@ class Asterisk:
 
     def _last_words(self, log_from: int) -> str:
         """What its log said last, since `log_from`."""
-        lines: deque[str] = deque(maxlen=TAIL_LINES)
-        for file, start in ((self._state / "log" / "console.log", 0), (self.log_file, log_from)):
-            with contextlib.suppress(OSError), file.open("rb") as log_lines:
-                log_lines.seek(start)
-                lines.extend(line for raw in log_lines if (line := raw.decode(errors="replace").strip()))
+        lines = deque(_lines(self._state / "log" / "console.log", 0), TAIL_LINES)
+        lines.extend(_lines(self.log_file, log_from))
         return f"Its last words ({self.log_file}):\n" + "\n".join(lines) if lines else "It left no word."
 
 
@@ -301,6 +311,13 @@ def new_enough(version: str) -> bool:
         return (int(numbers[0]), int(numbers[1])) >= OLDEST
     except (IndexError, ValueError):
         return True  # a development build; its owner knows
+
+
+def _lines(file: Path, start: int) -> Iterator[str]:
+    """The lines of a log from a byte on; none when there is no such log."""
+    with contextlib.suppress(OSError), file.open("rb") as log_lines:
+        log_lines.seek(start)
+        yield from (line for raw in log_lines if (line := raw.decode(errors="replace").strip()))
 
 
 def _end_stale(pid_file: Path, conf: Path) -> None:

@@ -334,6 +334,9 @@ class FarLeg(SipLeg):
     def _heard_dialplan(self, event: Event) -> None:
         """The dialplan handed us the answered leg, or gave up."""
         match event.args:
+            case ("out", *_) if self._gone:
+                # Answered in the moment that we let go.
+                self._side.run(self._ari.hang_up(event.channel, SAID[HangupCause.NORMAL].q850))
             case ("out", _, *_) if not self._channel:
                 self._side.listen(event.channel, self._heard)
                 self._channel = event.channel

@@ -10,7 +10,7 @@ from gateway.call.model import Party
 from gateway.errors import CallError, Ending, HangupCause
 from gateway.sandbox.phone import RING, Behaviour
 from gateway.sip.causes import SAID
-from tests.asterisk_fixtures import no_alerting
+from tests.asterisk_fixtures import emptied, left_in, no_alerting
 from tests.integration.sip.conftest import Here
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -127,7 +127,7 @@ async def test_an_answer_in_the_moment_of_giving_up_leaves_nothing(here: Here) -
         await asyncio.wait([dialling])
         await leg.release(Ending(HangupCause.CANCELLED))
         await media.close()
-    assert await here.nothing_left(), await here.left()
+    assert await emptied(here.side.ari), await left_in(here.side.ari)
 
 
 async def test_both_hanging_up_at_once_is_one_ending(here: Here) -> None:
