@@ -29,7 +29,7 @@ INCLUDED: Final = "siptg_line*.conf"
 BLANK: Final = "siptg_blank.conf"
 DRAFT: Final = "siptg_draft.conf"
 
-_OURS: Final = re.compile(r"line(?P<id>[1-9][0-9]{0,17})(?:-auth|-reg|-identify)?")
+_OURS: Final = re.compile(r"line(?P<id>[1-9][0-9]{0,17})(?:-auth|-reg|-identify(?:-[0-9a-z.:/-]+)?)?")
 _LINE: Final = re.compile(r"line-(?P<category>\d+)-\d+")
 
 Files = dict[int, tuple[Section, ...]]

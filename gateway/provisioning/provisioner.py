@@ -138,6 +138,7 @@ class Provisioner:
             await self._reconcile(ami)
             await self._learn_contacts(ami)
             await self._learn_registrations(ami)
+            await self._knock(ami, self._files)
             self._ami = ami
             self._tell_all()
         log.info("lines applied", lines=len(self._lines), refused=len(self._refused))
@@ -194,6 +195,7 @@ class Provisioner:
             if refused:
                 await self._write(ami, {line_id: before[line_id] for line_id in refused})
             self._refused |= refused
+            await self._knock(ami, changed)
         except AsteriskAwayError:
             raise
         except GatewayError as error:
@@ -228,6 +230,14 @@ class Provisioner:
             include = f"put “#tryinclude {config.INCLUDED}” into its {config.INCLUDING}"
             return dict.fromkeys(left, f"Asterisk does not read the lines: {include}.")
         return reasons
+
+    async def _knock(self, ami: Ami, files: config.Files) -> None:
+        """Register, and ask PBXs whether they answer, at once: by itself Asterisk takes up to half a minute."""
+        for line_id, sections in files.items():
+            if any(section.type == "registration" for section in sections):
+                await _try(ami, "PJSIPRegister", Registration=f"line{line_id}-reg")
+            elif sections:
+                await _try(ami, "PJSIPQualify", Endpoint=f"line{line_id}")
 
     # What Asterisk tells
 
@@ -264,15 +274,15 @@ class Provisioner:
         self._tell(line.id)
 
     async def _learn_contacts(self, ami: Ami) -> None:
-        self._contacts.clear()
-        try:
-            answers = await ami.act("PJSIPShowContacts")
-        except AmiError:
-            return  # that is how Asterisk says that there are none
-        for one in answers:
-            if (line_id := _line_id(one.get("endpoint", ""))) in self._lines and "uri" in one:
-                contact = Contact(one["uri"], one.get("status", ""), _rtt_ms(one.get("roundtripusec", "")))
-                self._contacts.setdefault(line_id, {})[contact.uri] = contact
+        """What Asterisk knew before we came; no event tells it. Only an endpoint's own listing has fixed contacts."""
+        for line in self._lines.values():
+            if not line.enabled or line.kind is LineKind.WE_REGISTER:
+                continue
+            for one in await _endpoint(ami, line.endpoint):
+                if one.get("event") == "ContactStatusDetail":
+                    contact = Contact(one["uri"], one.get("status", ""), _rtt_ms(one.get("roundtripusec", "")))
+                    # An event that came meanwhile is newer.
+                    self._contacts.setdefault(line.id, {}).setdefault(contact.uri, contact)
 
     async def _learn_registrations(self, ami: Ami) -> None:
         statuses = {
@@ -338,17 +348,19 @@ def _disagreement(line_id: int, sections: tuple[Section, ...], reported: Reporte
 
 
 async def _endpoint(ami: Ami, name: str) -> list[Fields]:
-    try:
-        return await ami.act("PJSIPShowEndpoint", Endpoint=name)
-    except AmiError:
-        return []  # there is none
+    return await _try(ami, "PJSIPShowEndpoint", Endpoint=name)
 
 
 async def _registrations(ami: Ami) -> dict[tuple[str, str], Fields]:
+    return config.running(await _try(ami, "PJSIPShowRegistrationsOutbound"))
+
+
+async def _try(ami: Ami, action: str, **fields: str) -> list[Fields]:
+    """Like `act`, but an error is an empty answer: that is how Asterisk says that there is nothing."""
     try:
-        return config.running(await ami.act("PJSIPShowRegistrationsOutbound"))
+        return await ami.act(action, **fields)
     except AmiError:
-        return {}
+        return []
 
 
 def _line_id(endpoint: str) -> int:

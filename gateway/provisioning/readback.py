@@ -11,7 +11,7 @@ from gateway.provisioning.render import Section
 Reported = Mapping[tuple[str, str], Mapping[str, str]]
 
 #: Options whose running value is told in another form, or not at all; their objects are looked for all the same.
-_UNTOLD: Final = frozenset({"type", "deny", "permit", "match", "contact"})
+_UNTOLD: Final = frozenset({"type", "deny", "permit", "match"})
 
 
 def difference(sections: Iterable[Section], reported: Reported) -> str | None:
@@ -21,8 +21,8 @@ def difference(sections: Iterable[Section], reported: Reported) -> str | None:
         if fields is None:
             return _missing(section)
         for option, value in section.options:
-            field = option.replace("_", "").lower()
-            if option not in _UNTOLD and fields.get(field, "").lower() != _told(option, value):
+            field = "contacts" if option == "contact" else option.replace("_", "")
+            if option not in _UNTOLD and fields.get(field, "").lower() != _told(section, option, value):
                 return f"Asterisk keeps another value of {option} in [{section.name}] ({section.type})."
         transport = section.get("transport")
         if section.type == "endpoint" and transport and ("transport", transport) not in reported:
@@ -32,11 +32,21 @@ def difference(sections: Iterable[Section], reported: Reported) -> str | None:
 
 def _missing(section: Section) -> str:
     if section.type == "identify" and (match := section.get("match")):
-        return f"Asterisk can't find the address of {match.partition(',')[0]}."
+        return f"Asterisk can't find the address of {match}."
     return f"Asterisk does not take [{section.name}] ({section.type})."
 
 
-def _told(option: str, value: str) -> str:
-    if option == "allow":
-        return f"({value.removeprefix('!all,').replace(',', '|')})"
-    return {"yes": "true", "no": "false"}.get(value, value).lower() if option != "media_encryption" else value
+def _told(section: Section, option: str, value: str) -> str:
+    match option, value:
+        case "allow", _:
+            return f"({value.removeprefix('!all,').replace(',', '|')})"
+        case "contact", _:
+            return f"{section.name}/{value}".lower()
+        case "media_encryption", _:
+            return value
+        case _, "yes":
+            return "true"
+        case _, "no":
+            return "false"
+        case _:
+            return value.lower()

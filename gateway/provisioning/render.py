@@ -1,7 +1,8 @@
 """A line, as Asterisk's pjsip wants it: sections of named options. Pure.
 
 Names: `line<id>` is the endpoint and its AOR as well, because the user of a REGISTER's To picks the AOR;
-`line<id>-auth`, `line<id>-reg` and `line<id>-identify` go with it.
+`line<id>-auth`, `line<id>-reg` and `line<id>-identify` go with it. A trunk that is known by its addresses has a
+`line<id>-identify-<source>` for each of them: of one that Asterisk can't find it would keep the old section.
 
 Source: https://docs.asterisk.org/Configuration/Channel-Drivers/SIP/Configuring-res_pjsip/ (options of each type).
 """
@@ -131,16 +132,18 @@ def _we_register(line: Line) -> tuple[Section, ...]:
 def _trunk(line: Line) -> tuple[Section, ...]:
     aor = _section(line.endpoint, "aor", ("contact", _uri(line)), ("qualify_frequency", str(QUALIFY_S)))
     if line.header:
-        by, rule = "header", ("match_header", line.header)
-        known = [source for source in sources(line) if is_address(source.partition("/")[0])]
         # `match` beside `match_header` would let either do; so the header picks the line, and the ACL its sources.
-        acl = _acl(tuple(known))
+        known = tuple(source for source in sources(line) if is_address(source.partition("/")[0]))
+        by: tuple[tuple[str, str], ...] = (("identify_by", "header"), *_acl(known))
+        rules = [_identify(line, f"{line.endpoint}-identify", ("match_header", line.header))]
     else:
-        by, rule = "ip", ("match", ",".join(sources(line)))
-        acl = ()
-    endpoint = _endpoint(line, ("transport", _transport(line)), ("identify_by", by), *acl)
-    identify = _section(f"{line.endpoint}-identify", "identify", ("endpoint", line.endpoint), rule)
-    return endpoint, aor, identify
+        by = (("identify_by", "ip"),)
+        rules = [_identify(line, f"{line.endpoint}-identify-{source}", ("match", source)) for source in sources(line)]
+    return _endpoint(line, ("transport", _transport(line)), *by), aor, *rules
+
+
+def _identify(line: Line, name: str, rule: tuple[str, str]) -> Section:
+    return _section(name, "identify", ("endpoint", line.endpoint), rule)
 
 
 def _endpoint(line: Line, *options: tuple[str, str]) -> Section:

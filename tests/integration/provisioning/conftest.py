@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from gateway.call.model import Line, LineKind
 from gateway.provisioning import LineHealth, LineState, Provisioner
@@ -26,13 +27,14 @@ async def running_asterisk(state: Path) -> AsyncIterator[Asterisk]:
         yield asterisk
 
 
-@pytest.fixture
-async def asterisk(tmp_path: Path) -> AsyncIterator[Asterisk]:
-    async with running_asterisk(tmp_path / "asterisk") as running:
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def asterisk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asterisk]:
+    """One for all: each test's provisioner makes the lines its own."""
+    async with running_asterisk(tmp_path_factory.mktemp("asterisk")) as running:
         yield running
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def provisioner(asterisk: Asterisk) -> AsyncIterator[Provisioner]:
     async with Provisioner(lambda: asterisk.ami, asterisk.log_file) as opened:
         yield opened
@@ -41,7 +43,7 @@ async def provisioner(asterisk: Asterisk) -> AsyncIterator[Provisioner]:
 OpenClient = Callable[..., Awaitable[SipClient]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def open_client(asterisk: Asterisk) -> AsyncIterator[OpenClient]:
     """Makes SIP clients that talk to our Asterisk."""
     opened: list[SipClient] = []
