@@ -202,14 +202,14 @@ class RobotCall:
 
     async def _close(self) -> None:
         self.requested.set()
+        if self._peer is not None and not self._told_ended:
+            await self._discard()
         if self._voice:
             await self._voices.close(self._voice)
             if self._behaviour.record and self.report.heard_frames:
                 path = self._robot.recordings / f"{self.report.id}-{self._robot.id}.wav"
                 self._voice.write(path)
                 self.report.recording = str(path)
-        if self._peer is not None and not self._told_ended:
-            await self._discard()
         self._move("ended")
 
     async def _discard(self) -> None:

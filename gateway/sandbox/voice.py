@@ -138,10 +138,11 @@ class Voice:
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def connect(self, key: bytes, established: TL, *, outgoing: bool) -> None:
-        """Connect; returns once audio can flow. The caller holds the lock of set-ups.
+        """Connect; returns once audio can flow. No other may be set up or stopped meanwhile.
 
         Raises:
             VoiceError: No path to the peer.
+            TimeoutError: Nothing came of it.
         """
         description = ntgcalls.AudioDescription(ntgcalls.MediaSource.EXTERNAL, self._rate_hz, 1, "", True)
         media = ntgcalls.MediaDescription(microphone=description, speaker=None, camera=None, screen=None)
@@ -199,6 +200,7 @@ class Voices:
         self._voices: dict[int, Voice] = {}
         self._numbers = itertools.count(1)
         self._changing = asyncio.Lock()
+        self._settled_at = 0.0
         self._heard: deque[tuple[float, int, list[bytes]]] = deque()
         self._loop = asyncio.get_running_loop()
         self._engine.on_frames(self._on_frames)
@@ -221,19 +223,36 @@ class Voices:
 
     async def connect(self, voice: Voice, key: bytes, established: TL, *, outgoing: bool) -> None:
         """Raises `VoiceError`."""
-        async with self._changing:
+        async with self._alone():
             self._voices[voice.number] = voice
             try:
                 await voice.connect(key, established, outgoing=outgoing)
-            except TimeoutError:
-                raise VoiceError("the media did not connect") from None
-            await asyncio.sleep(SETTLE_S)
+            except BaseException as failed:
+                # What is half set up must not meet another set-up.
+                await self._stop(voice)
+                if isinstance(failed, TimeoutError):
+                    raise VoiceError("the media did not connect") from None
+                raise
 
     async def close(self, voice: Voice) -> None:
+        if voice.number in self._voices:
+            async with self._alone():
+                await self._stop(voice)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Be the only one who sets up or stops, and begin when what was before has settled."""
+        async with self._changing:
+            await asyncio.sleep(self._settled_at - time.monotonic())
+            try:
+                yield
+            finally:
+                self._settled_at = time.monotonic() + SETTLE_S
+
+    async def _stop(self, voice: Voice) -> None:
         if self._voices.pop(voice.number, None):
-            async with self._changing:
-                with contextlib.suppress(ntgcalls.ConnectionNotFound):
-                    await self._engine.stop(voice.number)
+            with contextlib.suppress(ntgcalls.ConnectionNotFound):
+                await self._engine.stop(voice.number)
 
     async def run(self) -> None:
         """Let everybody speak and hear, at an even pace, until cancelled."""
