@@ -6,7 +6,8 @@ import asyncio
 import datetime as dt
 import enum
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,6 +113,8 @@ class SessionAccount:
     @property
     def status(self) -> AccountStatus:
         if self._status.state is AccountState.ONLINE:
+            if self._client is None:
+                return AccountStatus(AccountState.OFFLINE, "the connection to Telegram was lost")
             waits = [(until, method) for method in CALL_METHODS if (until := self.floods.until(method))]
             if waits:
                 until, method = max(waits)
@@ -255,39 +258,44 @@ class SessionAccount:
         self.session = KeptSession.restored(secret, await self.store.load_peers(account_id))
 
     async def _stay_online(self) -> None:
+        """Connect, and connect again, until there is no login left to connect with."""
         wait_s = self.settings.reconnect_min_s
-        out = False
         left_over = await self.farewells.left_over()
         for call in left_over:
             self.book.close(call.id)  # whatever Telegram tells of it now
         while True:
-            client = make_client(self.settings, self.session)
-            self._early.clear()
-            client.hear_calls(self._hear_call)
-            client.add_event_handler(self._on_update, events.Raw())
             try:
-                await self._connect(client)
-                wait_s = self.settings.reconnect_min_s
-                for call in left_over:
-                    self._discard_left_over(call)
-                left_over = ()
-                await self._watch_over(client)
+                async with self._connection() as client:
+                    await self._connect(client)
+                    wait_s = self.settings.reconnect_min_s
+                    for call in left_over:
+                        self._discard_left_over(call)
+                    left_over = ()
+                    await self._watch_over(client)
             except LoggedOutError as gone:
                 log.error("session account was logged out", account=self.account.id, detail=str(gone))
                 self._set(gone.state, str(gone))
-                out = True
-            except (OSError, TimeoutError, RPCError, GatewayError, exchange.ExchangeError) as lost:
-                detail = error_name(lost) if isinstance(lost, RPCError) else str(lost) or type(lost).__name__
-                self._set(AccountState.OFFLINE, f"no connection to Telegram: {detail}")
-            finally:
-                self._lose(client)
-                await close(client)
-            if out:
                 self._settled.set()
                 return
-            log.warning("session account went offline", account=self.account.id, detail=self._status.detail)
+            except (OSError, TimeoutError, RPCError, GatewayError, exchange.ExchangeError) as lost:
+                detail = error_name(lost) if isinstance(lost, RPCError) else str(lost) or type(lost).__name__
+                log.warning("session account went offline", account=self.account.id, detail=detail)
+                self._set(AccountState.OFFLINE, f"no connection to Telegram: {detail}")
             await asyncio.sleep(wait_s * random.uniform(0.75, 1.25))
             wait_s = min(wait_s * 2, self.settings.reconnect_max_s)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Client]:
+        """A client for one connection; whatever becomes of it, it is closed."""
+        client = make_client(self.settings, self.session)
+        client.hear_calls(self._hear_call)
+        client.add_event_handler(self._on_update, events.Raw())
+        self._early.clear()
+        try:
+            yield client
+        finally:
+            self._lose(client)
+            await close(client)
 
     async def _connect(self, client: Client) -> None:
         """Come online. Raises `LoggedOutError`, and what a connection may raise."""

@@ -114,6 +114,20 @@ class Client(TelegramClient):  # type: ignore[misc]
         await self._save_states_and_entities()
 
 
+def prepare(settings: TelegramSettings) -> None:
+    """See that clients can be made, and make another network's key known to Telethon, which keeps it for the process.
+
+    Raises:
+        SettingsError: The API id or hash is missing, or the key file can't be read.
+    """
+    settings.require_api()
+    if settings.key_file is not None:
+        try:
+            rsa.add_key(settings.key_file.read_text(), old=False)
+        except (OSError, ValueError) as broken:
+            raise SettingsError(f"telegram.key_file can't be used: {broken}") from broken
+
+
 def make_client(settings: TelegramSettings, session: KeptSession, *, retries: int = 0) -> Client:
     """A client that is not connected yet. It does not reconnect: who owns it makes the next one.
 
@@ -121,15 +135,10 @@ def make_client(settings: TelegramSettings, session: KeptSession, *, retries: in
         retries: How often Telethon itself repeats a request; a login needs it to change data centres.
 
     Raises:
-        SettingsError: The API id or hash is missing, or the key file can't be read.
+        SettingsError: As `prepare`.
     """
-    settings.require_api()
+    prepare(settings)
     if settings.address is not None:
-        assert settings.key_file is not None
-        try:
-            rsa.add_key(settings.key_file.read_text(), old=False)
-        except (OSError, ValueError) as broken:
-            raise SettingsError(f"telegram.key_file can't be used: {broken}") from broken
         session.set_dc(settings.dc, *settings.address)
     return Client(
         session,

@@ -27,7 +27,7 @@ from telethon.tl import TLRequest, functions, types
 
 from gateway.call.model import Account
 from gateway.telegram.causes import error_name
-from gateway.telegram.client import Client, close, connection_errors, make_client
+from gateway.telegram.client import Client, close, connection_errors, make_client, prepare
 from gateway.telegram.ports import Peer
 from gateway.telegram.resolve import telegram_user
 from gateway.telegram.session import KeptSession
@@ -159,7 +159,10 @@ QrOutcome = QrShown | LoggedIn | PasswordNeeded | Refused
 
 
 class Login:
-    """One conversation. Opened with `async with`; leaving it unfinished leaves nothing behind at Telegram."""
+    """One conversation. Opened with `async with`, which raises `SettingsError` when it can't work.
+
+    Leaving it unfinished leaves nothing behind at Telegram.
+    """
 
     def __init__(self, settings: TelegramSettings) -> None:
         self.step = Step.PHONE
@@ -172,7 +175,7 @@ class Login:
         self._one_at_a_time = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        self._settings.require_api()
+        prepare(self._settings)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -18,6 +18,7 @@ from gateway.call.ports import Leg, Media, Offer, Switch
 from gateway.errors import Ending, GatewayError, HangupCause
 from gateway.telegram.account import AccountState, AccountStatus, SessionAccount
 from gateway.telegram.book import CallBook
+from gateway.telegram.client import prepare
 from gateway.telegram.leg import FarLeg, NearLeg, OfflineLeg, Versions
 from gateway.telegram.ports import TelegramStore
 from gateway.telegram.resolve import telegram_user
@@ -37,7 +38,7 @@ class _Kept:
 
 
 class TelegramSide:
-    """All session accounts of this node. Opened with `async with`.
+    """All session accounts of this node. Opened with `async with`, which raises `SettingsError` when it can't work.
 
     Args:
         versions: What the media engine speaks, asked for each call.
@@ -61,7 +62,7 @@ class TelegramSide:
         self._group = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        self._settings.require_api()
+        prepare(self._settings)
         await self._group.__aenter__()
         return self
 
