@@ -11,6 +11,7 @@ import secrets
 import socket
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -149,7 +150,7 @@ def build(
     method: int,
     kind: int,
     transaction: bytes,
-    attributes: list[tuple[int, bytes]],
+    attributes: Sequence[tuple[int, bytes]],
     key: bytes | None = None,
     fingerprint: bool = True,
 ) -> bytes:

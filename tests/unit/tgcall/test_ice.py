@@ -206,7 +206,7 @@ def test_answers_to_nothing_and_from_elsewhere_prove_nothing() -> None:
     paths = network.host(agent, "a")
     agent.set_remote(Credentials("peer", "p" * 24), 0.0)
     sent: list[bytes] = []
-    paths[0].send = lambda data, _to: sent.append(data)  # type: ignore[method-assign]
+    paths[0].send = lambda data, to: sent.append(data)  # type: ignore[method-assign]
     agent.add_remote(TestPath(("b", 1), PathKind.DIRECT, network).candidate(), 0.0)
     agent.poll(0.0)
     transaction = sent[0][8:20]

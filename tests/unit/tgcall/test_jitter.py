@@ -209,7 +209,7 @@ def test_announced_mute_is_idle_after_one_frame() -> None:
 
 
 def test_sender_that_pauses_its_own_clock_loses_nothing() -> None:
-    """What is fed drives the clock of some libraries: after a pause their time stamps go on as if there had been none."""
+    """What is fed drives the clock of some libraries: after a pause their time stamps go on as if there were none."""
     decoder = Clockwork()
     buffer = JitterBuffer(decoder, RATE_HZ)
     heard = []
