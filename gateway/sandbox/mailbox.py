@@ -36,6 +36,7 @@ class Mailbox:
         *,
         random_id: int | None = None,
         action: TL = None,
+        reply_to: int | None = None,
         but: Link | None = None,
         **content: Any,
     ) -> Posted:
@@ -43,14 +44,26 @@ class Mailbox:
 
         Args:
             action: Makes it a service message.
+            reply_to: The sender's number of the message that this one answers.
             but: The connection that learns of it by an answer.
             content: Fields of the TL message: `message`, `entities`, `reply_markup`, `via_bot_id`, ...
         """
         uid = uuid.uuid4().hex
-        own = self._store(uid, sender, peer, outgoing=True, random_id=random_id, action=action, but=but, **content)
+        copies = self._copies(sender, reply_to)
+        content = content | {"action": action}
+        own = self._store(
+            uid, sender, peer, outgoing=True, random_id=random_id, reply_to=copies.get(sender), but=but, **content
+        )
         if peer != sender:
-            self._store(uid, peer, sender, outgoing=False, random_id=None, action=action, but=None, **content)
+            self._store(
+                uid, peer, sender, outgoing=False, random_id=None, reply_to=copies.get(peer), but=None, **content
+            )
         return own
+
+    def _copies(self, owner: int, number: int | None) -> dict[int, int]:
+        """Everybody's number of one of the owner's messages."""
+        found = self._world.messages("owner = ? AND id = ?", owner, number) if number else []
+        return {copy.owner: copy.id for own in found for copy in self._world.messages("uid = ?", own.uid)}
 
     def _store(
         self,
@@ -61,6 +74,7 @@ class Mailbox:
         outgoing: bool,
         random_id: int | None,
         action: TL,
+        reply_to: int | None,
         but: Link | None,
         **content: Any,
     ) -> Posted:
@@ -68,7 +82,9 @@ class Mailbox:
         make = types.Message if action is None else types.MessageService
         fields = content if action is None else {"action": action}
         now = self._cloud.date()
-        message = make(id=number, peer_id=types.PeerUser(peer), date=now, out=outgoing or None, **fields)
+        reply = types.MessageReplyHeader(reply_to_msg_id=reply_to) if reply_to else None
+        peer_id = types.PeerUser(peer)
+        message = make(id=number, peer_id=peer_id, date=now, out=outgoing or None, reply_to=reply, **fields)
         self._world.add_message(
             StoredMessage(owner, number, uid, peer, outgoing, int(now.timestamp()), random_id, bytes(message))
         )
@@ -139,7 +155,7 @@ class Mailbox:
             setattr(message, name, value)
         message.edit_date = self._cloud.date()
         self._world.change_message(copy.owner, copy.id, message)
-        about = {copy.owner, copy.peer}
+        about = {copy.owner, copy.peer} | ({message.via_bot_id} if message.via_bot_id else set())
         update = self._cloud.lasting(copy.owner, lambda pts: types.UpdateEditMessage(message, pts, 1), about)
         self._cloud.tell(copy.owner, [update], about, but=but)
         return Posted(message, update)

@@ -8,7 +8,7 @@ from typing import Final
 
 from telethon.tl import types
 
-from gateway.sandbox.botapi.refusal import unparsed
+from gateway.sandbox.botapi.refusal import bad, unparsed
 from gateway.sandbox.botapi.richtext import Make, RichText, emoji, link, listing, plain, quotation
 
 _BOLD, _ITALIC = plain(types.MessageEntityBold), plain(types.MessageEntityItalic)
@@ -67,6 +67,11 @@ def _character(found: re.Match[str]) -> str:
     if name:
         return NAMED[name]
     code = int(decimal) if decimal else int(hexadecimal, 16)
+    if 0xD800 <= code < 0xE000:
+        raise bad(
+            "text contains invalid Unicode characters after decoding HTML entities, check for unmatched surrogate code "
+            "units"
+        )
     return chr(code) if 0 < code < 0x110000 else found[0]
 
 

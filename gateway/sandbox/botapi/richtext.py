@@ -9,11 +9,14 @@ from typing import Final
 
 from telethon.tl import types
 
+from gateway.sandbox.botapi.refusal import unparsed
 from gateway.sandbox.mtproto import TL
 
 #: An entity from its offset, its length, its argument (a URL, a language, …) and the text that it covers.
 Make = Callable[[int, int, str, str], TL]
 
+#: All but tab and line feed become spaces.
+CONTROLS: Final = {code: " " for code in range(32) if code not in (9, 10)}
 PERSON: Final = re.compile(r"tg://user/?\?id=(\d+)")
 
 
@@ -42,6 +45,8 @@ def quotation(offset: int, length: int, expandable: str, _text: str) -> TL:
 
 
 def emoji(offset: int, length: int, number: str, _text: str) -> TL:
+    if not number.isascii() or not number.isdigit():
+        raise unparsed("Invalid custom emoji identifier specified")
     return types.MessageEntityCustomEmoji(offset, length, int(number))
 
 
@@ -85,9 +90,10 @@ class RichText:
             self.entities.append(mark.make(mark.offset, utf16(inside), argument or mark.argument, inside))
 
     def finished(self) -> tuple[str, list[TL]]:
-        """The text without the space around it, which Telegram doesn't keep."""
-        leading = utf16(self.text) - utf16(self.text.lstrip())
-        text = self.text.strip()
+        """The text without control characters, and without the space around it: Telegram doesn't keep these."""
+        cleaned = self.text.translate(CONTROLS)
+        leading = utf16(cleaned) - utf16(cleaned.lstrip())
+        text = cleaned.strip()
         end = utf16(text)
         kept = []
         for entity in sorted(self.entities, key=lambda entity: (entity.offset, -entity.length)):

@@ -87,8 +87,8 @@ class Shown:
         user = self._world.user(user_id)
         return {"id": user.id, "type": "private", **_names(user)}
 
-    def message(self, message: TL) -> JSON:
-        """A message of the bot's own mailbox."""
+    def message(self, message: TL, *, with_replied: bool = True) -> JSON:
+        """A message of the bot's own mailbox, with the one that it answers, but not the one that that one did."""
         peer = message.peer_id.user_id
         shown: JSON = {
             "message_id": message.id,
@@ -100,6 +100,10 @@ class Shown:
             shown["edit_date"] = int(message.edit_date.timestamp())
         if message.via_bot_id:
             shown["via_bot"] = self.user(message.via_bot_id)
+        if message.reply_to and with_replied:
+            number = message.reply_to.reply_to_msg_id
+            for replied in self._world.messages("owner = ? AND id = ?", self._bot, number):
+                shown["reply_to_message"] = self.message(replied.message, with_replied=False)
         shown |= self._content(message)
         markup = keyboard_json(message.reply_markup)
         return shown | ({"reply_markup": markup} if markup else {})
@@ -149,9 +153,7 @@ class Shown:
     def update(self, update: TL) -> tuple[str, JSON] | None:
         """What the bot is told: of which kind, and what. None for what bots are not told."""
         match update:
-            case types.UpdateNewMessage(message=types.Message(out=False) as message):
-                return "message", self.message(message)
-            case types.UpdateNewMessage(message=types.Message(out=None) as message):
+            case types.UpdateNewMessage(message=types.Message() as message) if not message.out:
                 return "message", self.message(message)
             case types.UpdateEditMessage(message=types.Message() as message) if not message.out:
                 return "edited_message", self.message(message)

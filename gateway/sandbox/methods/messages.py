@@ -47,6 +47,7 @@ def _send(request: Request, query: TL, attached: TL) -> TL:
         sender.id,
         peer.id,
         random_id=query.random_id,
+        reply_to=getattr(query.reply_to, "reply_to_msg_id", None),
         but=request.link,
         message=query.message,
         entities=query.entities or None,

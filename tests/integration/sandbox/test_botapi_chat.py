@@ -293,6 +293,24 @@ async def test_a_bot_deletes_its_own_messages_and_those_it_was_sent(bot: Bot, pe
         assert await person.client.get_messages("our_bot") == []
 
 
+async def test_replies_name_the_message_that_they_answer(bot: Bot, person: Person) -> None:
+    chat = await person.chat("our_bot")
+    router = Router()
+
+    @router.message()
+    async def echo(message: Message) -> None:
+        answered = message.reply_to_message
+        await message.reply(f"you answered {answered.text}" if answered else "you answered nothing")
+
+    async with polling(bot, router):
+        screen = await chat.send("hello")
+        assert screen.text == "you answered nothing"
+        replied = await person.client.get_messages("our_bot", ids=screen.message.reply_to.reply_to_msg_id)
+        assert replied.message == "hello"
+        await person.client.send_message("our_bot", "hm", reply_to=screen.message.id)
+        await chat.see("you answered you answered nothing")
+
+
 async def test_a_person_sees_that_the_bot_is_typing(sandbox: Sandbox, ann: User, our_bot: User, bot: Bot) -> None:
     sandbox.send_message(ann, our_bot, "/start")
     async with online(sandbox, ann) as phone:

@@ -81,19 +81,19 @@ async def test_webhooks_are_refused(bot: Bot) -> None:
     assert (await bot.get_webhook_info()).url == ""
 
 
-async def test_what_a_bot_was_sent_outlives_the_sandbox(tmp_path: Path) -> None:
-    async with Sandbox(tmp_path) as before:
+async def test_what_a_bot_was_sent_outlives_the_sandbox(sandbox_state: Path) -> None:
+    async with Sandbox(sandbox_state) as before:
         ann = before.create_user("+15550001")
         our_bot = before.create_bot("our_bot", inline=True)
         before.send_message(ann, our_bot, "remember")
-    async with Sandbox(tmp_path) as after, api(after, our_bot) as bot:
+    async with Sandbox(sandbox_state) as after, api(after, our_bot) as bot:
         assert await texts(bot) == ["remember"]
         assert (await bot.get_me()).supports_inline_queries
         await bot.send_message(ann.id, "I do")
 
 
-async def test_a_sandbox_ends_while_a_bot_polls(tmp_path: Path) -> None:
-    async with Sandbox(tmp_path) as sandbox:
+async def test_a_sandbox_ends_while_a_bot_polls(sandbox_state: Path) -> None:
+    async with Sandbox(sandbox_state) as sandbox:
         bot = sandbox.create_bot("our_bot")
         async with api(sandbox, bot) as caller:
             poll = asyncio.create_task(caller.get_updates(timeout=50))

@@ -14,11 +14,13 @@ from gateway.sandbox.botapi.shown import JSON, file_id, file_named
 from gateway.sandbox.files import FileKind
 from gateway.sandbox.methods.messages import MAX_CAPTION_LENGTH, MAX_LENGTH
 from gateway.sandbox.mtproto import TL
-from gateway.sandbox.world import StoredMessage
+from gateway.sandbox.world import StoredMessage, User
 
 #: Source: https://core.telegram.org/bots/api#deletemessage.
 DELETABLE_S: Final = 48 * 3600
 MAX_DELETED: Final = 100
+#: Source: https://core.telegram.org/bots/api#getfile.
+MAX_DOWNLOAD_BYTES: Final = 20 * 2**20
 ACTIONS: Final[Mapping[str, TL]] = {
     "typing": types.SendMessageTypingAction(),
     "upload_photo": types.SendMessageUploadPhotoAction(0),
@@ -60,17 +62,32 @@ def _caption(given: Mapping[str, Any]) -> tuple[str, list[TL]]:
 
 
 def _send(call: Call, text: str, entities: list[TL], *, media: TL) -> JSON:
+    user = call.chat()
     posted = call.telegram.bots.post(
         call.bot.id,
-        call.chat(),
+        user,
         message=text,
         entities=entities or None,
         media=media,
+        reply_to=_replied(call, user),
         reply_markup=call.keyboard(),
         silent=call.flag("disable_notification") or None,
         noforwards=call.flag("protect_content") or None,
     )
     return call.shown.message(posted.message)
+
+
+def _replied(call: Call, user: User) -> int | None:
+    """The message that the new one is to answer. Raises `ApiError` when it is not there and has to be."""
+    parameters = call.json("reply_parameters", {})
+    number = int(parameters.get("message_id") or call.number("reply_to_message_id"))
+    if not number:
+        return None
+    if call.telegram.world.messages("owner = ? AND peer = ? AND id = ?", call.bot.id, user.id, number):
+        return number
+    if parameters.get("allow_sending_without_reply") or call.flag("allow_sending_without_reply"):
+        return None
+    raise bad("message to be replied not found")
 
 
 # Editing
@@ -179,6 +196,8 @@ def get_chat(call: Call) -> JSON:
 @api("getFile")
 def get_file(call: Call) -> JSON:
     kept = call.telegram.files.find(*file_named(call.text("file_id")))
+    if len(kept.data) > MAX_DOWNLOAD_BYTES:
+        raise bad("file is too big")
     named = file_id(kept.kind, kept.id, kept.access_hash)
     return {
         "file_id": named,
