@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from telethon.tl import functions
+from telethon.tl import functions, types
 
 from gateway.errors import SettingsError
 from gateway.sandbox.faults import FaultKind
 from gateway.sandbox.server import Sandbox
 from gateway.telegram.account import AccountState
+from gateway.telegram.client import Client
 from gateway.telegram.login import (
     CodeSent,
     LoggedIn,
@@ -278,3 +279,43 @@ async def test_a_revoked_session_can_not_be_logged_out_twice_but_the_account_say
         again.side.add(account)
         assert "AUTH_KEY_UNREGISTERED" in (await again.until(AccountState.LOGGED_OUT)).detail
         await asyncio.sleep(0)
+
+
+async def test_an_account_of_another_data_centre_is_followed_there(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Client, "_config", None)
+    user = town.person()
+    town.sandbox.fault("auth.sendCode", error="303 PHONE_MIGRATE_2", times=1)
+    async with Login(town.settings()) as login:
+        assert isinstance(await login.phone(user.phone or ""), CodeSent)
+        assert isinstance(await login.code(town.sandbox.login_code(user.phone or "")), LoggedIn)
+
+
+async def test_a_qr_code_scanned_by_somebody_of_another_data_centre(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Client, "_config", None)
+    user, logins = town.person(), town.sandbox.telegram.logins
+    keys: list[int] = []
+
+    def export(key: int) -> Any:
+        keys.append(key)
+        if len(keys) == 1:
+            return types.auth.LoginTokenMigrateTo(2, b"token")
+        logins._world.authorize(key, user.id, 0)
+        return types.auth.LoginTokenSuccess(types.auth.Authorization(logins._cloud.user(user.id, user)))
+
+    monkeypatch.setattr(logins, "export_token", export)
+    async with Login(town.settings()) as login:
+        (outcome,) = [outcome async for outcome in login.qr()]
+    assert isinstance(outcome, LoggedIn)
+    assert len(set(keys)) == 2  # a key of its own for each data centre
+    await log_out(town.settings(), outcome.secret)
+    assert not town.sandbox.authorizations(user)
+
+
+async def test_a_code_can_be_asked_for_again(town: Town) -> None:
+    user = town.person()
+    async with Login(town.settings()) as login:
+        await login.phone(user.phone or "")
+        assert isinstance(await login.resend(), CodeSent)
+        assert isinstance(await login.code(town.sandbox.login_code(user.phone or "")), LoggedIn)
