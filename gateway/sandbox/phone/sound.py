@@ -118,10 +118,15 @@ class Sound(asyncio.DatagramProtocol):
             self.started_at = self._next_at = time.monotonic()
             self._send_next()
 
-    def play(self, pcm: Pcm, *, loop: bool = True) -> None:
-        """Play samples at the codec's rate (8 kHz; g722: 16 kHz); then again, or silence."""
+    def play(self, pcm: Pcm, *, loop: bool = True) -> float:
+        """Play samples at the codec's rate (8 kHz; g722: 16 kHz); then again, or silence.
+
+        Returns:
+            When its first packet is sent, on the monotonic clock; before there is a codec, 0.
+        """
         self._pcm, self._loop_data, self._at = pcm, loop, 0
         self._data = _encoded(self.codec, pcm.tobytes()) if self.codec else b""
+        return self._next_at
 
     def send_digits(self, digits: str, each_ms: int = 100) -> None:
         """Send RFC 4733 events in place of the sound. Source: RFC 4733 §2.5.1.2 (end packets are sent three times)."""
