@@ -73,6 +73,10 @@ class Screen:
         return "\n".join([f"({media})"] * bool(media) + ([self.text] if self.text else []) + keyboard)
 
 
+#: What is left when the only message was deleted.
+NOTHING: Final = Screen("", (), types.Message(0, types.PeerUser(0), None, ""))
+
+
 @dataclass(slots=True)
 class Transcript:
     """A conversation as text, for people to read."""
@@ -150,7 +154,7 @@ class Chat:
     # What the person does
 
     async def send(self, text: str) -> Screen:
-        """Send a text, and wait for what comes of it. Raises `NothingHappenedError`."""
+        """Send a text, and wait for what comes of it. Answers the screen then. Raises `NothingHappenedError`."""
         before = self._changes
         await self.say(text)
         return await self._until(lambda: self._changes > before, f"nothing came of {text!r}")
@@ -266,11 +270,7 @@ class Chat:
 
     async def _until(self, happened: Callable[[], bool], complaint: str) -> Screen:
         await self._wait(happened, complaint)
-        last = self._last()
-        if last is None:
-            # What happened was a deletion.
-            return Screen("", (), types.MessageEmpty(0))
-        return last
+        return self._last() or NOTHING
 
     async def _wait(self, happened: Callable[[], bool], complaint: str) -> None:
         until = time.monotonic() + self._person.patience_s

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest, TelegramConflictError
+from aiogram.exceptions import TelegramBadRequest, TelegramConflictError, TelegramNetworkError
 from aiogram.types import (
     BotCommand,
     BotCommandScopeChat,
@@ -73,6 +73,20 @@ async def test_the_second_of_two_polls_ends_the_first(sandbox: Sandbox, ann: Use
         await first
     sandbox.send_message(ann, our_bot, "for the second")
     assert len(await second) == 1
+
+
+async def test_a_bot_that_was_killed_takes_no_updates_with_it(
+    sandbox: Sandbox, ann: User, our_bot: User, bot: Bot
+) -> None:
+    async with api(sandbox, our_bot) as killed:
+        poll = asyncio.create_task(killed.get_updates(timeout=50))
+        await bot.get_me()
+    with pytest.raises(TelegramNetworkError):
+        await poll
+    again = asyncio.create_task(bot.get_updates(timeout=50))
+    await bot.get_me()
+    sandbox.send_message(ann, our_bot, "still there?")
+    assert [update.message.text for update in await again if update.message] == ["still there?"]
 
 
 async def test_webhooks_are_refused(bot: Bot) -> None:
