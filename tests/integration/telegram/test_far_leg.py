@@ -9,6 +9,7 @@ import pytest
 from telethon.tl import functions, types
 
 from gateway.errors import CallError, Ending, HangupCause
+from gateway.media.model import EngineServer
 from gateway.sandbox.faults import FaultKind
 from gateway.telegram.account import AccountState
 from tests.integration.telegram.people import Dialling, Town, as_input, eventually, protocol
@@ -375,3 +376,49 @@ async def test_ten_calls_at_once_keep_their_own_keys(town: Town) -> None:
         for number in range(10):
             group.create_task(talk(number))
     assert town.no_call_left()
+
+
+async def test_the_engine_is_told_of_every_server_and_parameter(town: Town) -> None:
+    town.sandbox.settings.connections = [
+        {"ip": "10.0.0.1", "ipv6": "fd00::1", "port": 3478, "username": "u", "password": "p", "turn": True},
+        {"ip": "10.0.0.2", "port": 599, "peer_tag": "ab" * 16, "tcp": True},
+    ]
+    town.sandbox.settings.custom_parameters = '{"network": "kept"}'
+    town.sandbox.settings.p2p_allowed = False
+    async with town.gateway() as gateway, town.phone(username="anna") as ann:
+        dialling = Dialling(gateway, "@anna")
+        await ann.accept(await ann.rung())
+        await dialling.answered()
+        setup = dialling.audio.setup
+        assert setup is not None
+        assert setup.servers == (
+            EngineServer(1, "10.0.0.1", "fd00::1", 3478, "u", "p", turn=True),
+            EngineServer(2, "10.0.0.2", "", 599, peer_tag=b"\xab" * 16, turn=True, tcp=True),
+        )
+        assert (setup.p2p_allowed, setup.custom_parameters) == (False, '{"network": "kept"}')
+        await dialling.leg.release(NORMAL)
+
+
+async def test_a_user_whom_telegram_does_not_know_any_more_is_looked_up_again(town: Town) -> None:
+    async with town.gateway() as gateway, town.phone(username="anna") as ann:
+        lookups = town.sandbox.fault("contacts.resolveUsername", kind=FaultKind.DELAY, delay_s=0)
+        town.sandbox.fault("phone.requestCall", error="400 USER_ID_INVALID", times=1)
+        assert (await Dialling(gateway, "@Anna").refused()).cause is HangupCause.UNKNOWN_NUMBER
+        dialling = Dialling(gateway, "@Anna")
+        await ann.discard(await ann.rung(), BUSY)
+        assert (await dialling.refused()).cause is HangupCause.BUSY
+        assert lookups.happened == 2
+
+
+async def test_a_signal_that_telegram_refuses_does_not_end_the_call(town: Town) -> None:
+    async with town.gateway() as gateway, town.phone(username="anna") as ann:
+        dialling = Dialling(gateway, "@anna")
+        await ann.accept(await ann.rung())
+        await dialling.answered()
+        assert dialling.audio.says is not None
+        town.sandbox.fault("phone.sendSignalingData", error="400 DATA_INVALID", times=1)
+        dialling.audio.says(b"refused")
+        await asyncio.sleep(0.05)
+        dialling.audio.says(b"taken")
+        await eventually(lambda: ann.signals == [b"taken"])
+        await dialling.leg.release(NORMAL)

@@ -6,12 +6,12 @@ import asyncio
 from typing import Any
 
 import pytest
-from telethon.tl import types
+from telethon.tl import functions, types
 
 from gateway.call.model import Direction
 from gateway.errors import CallError, Ending, HangupCause
 from gateway.sandbox.faults import FaultKind
-from tests.integration.telegram.people import Audio, Phone, Town, eventually, gone
+from tests.integration.telegram.people import Audio, Phone, Town, eventually, gone, protocol
 
 HANGUP, BUSY = types.PhoneCallDiscardReasonHangup, types.PhoneCallDiscardReasonBusy
 MISSED, DISCONNECT = types.PhoneCallDiscardReasonMissed, types.PhoneCallDiscardReasonDisconnect
@@ -246,3 +246,32 @@ async def test_an_accept_whose_answer_is_lost_still_connects(town: Town) -> None
         assert audio.setup is not None
         assert audio.setup.key == key.to_bytes(256, "big")
         await leg.release(NORMAL)
+
+
+async def test_ringback_that_can_not_be_given_does_not_end_the_call(town: Town) -> None:
+    account = town.account(call_limit=1)
+    async with town.gateway(account) as gateway, town.phone("Ann", account) as ann:
+        await ann.dial(account.user_id)
+        leg = (await gateway.desk.next()).accept(Audio())
+        town.sandbox.fault("phone.receivedCall", error="500 INTERNAL", times=1)
+        await leg.ring()
+        await leg.release(NORMAL)
+
+
+@pytest.mark.parametrize("met", [False, True])
+async def test_a_caller_whom_the_update_does_not_describe_is_asked_for(town: Town, met: bool) -> None:
+    account = town.account()
+    ann = town.person("Ann", username="anna")
+    async with town.gateway(account) as gateway:
+        if met:
+            online = gateway.side.account(account.id)
+            assert online is not None
+            await online.ask(functions.contacts.ResolveUsernameRequest("anna"))
+        date = town.sandbox.telegram.cloud.date()
+        call = types.PhoneCallRequested(77, 7, date, ann.id, account.user_id, b"", protocol())
+        tell = town.sandbox.telegram.cloud.tell
+        town.sandbox.change(lambda: tell(account.user_id, [types.UpdatePhoneCall(call)], []))
+        offer = await gateway.desk.next()
+        assert offer.caller.user is not None
+        assert (offer.caller.user.id, offer.caller.user.name) == (ann.id, "Ann" if met else "")
+        await offer.refuse(NORMAL)
