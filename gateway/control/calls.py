@@ -2,60 +2,95 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
-from dataclasses import dataclass
+import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
-from gateway.call.model import CallRecord, CallState
-from gateway.call.switchboard import Switchboard
-from gateway.control.asker import Asker, NotYoursError
-from gateway.control.directory import HouseDirectory
-from gateway.errors import Ending, HangupCause
+from gateway.call.model import CallRecord
+from gateway.control.asking import Asker, NotFoundError, Operator
+from gateway.control.roster import Roster
 from gateway.storage import Store
 
+RECORDS_MAX: Final = 10_000
 
-@dataclass(frozen=True, slots=True)
-class LiveCall:
-    """A call that lives now; its record is not whole yet."""
+#: The records so far of the calls that live now, where a gateway runs.
+Living = Callable[[], Iterable[CallRecord]]
 
-    record: CallRecord
-    state: CallState
+_COLUMNS: Final = (
+    *("call_id", "direction", "account", "line", "caller", "dialled", "telegram_user"),
+    *("offered_at", "answered_at", "ended_at", "talk_s", "ended_in", "cause", "detail", "ended_by", "codec"),
+    *("engine", "path", "lost_to_telegram", "lost_to_sip"),
+)
 
 
 class Calls:
-    def __init__(self, store: Store, directory: HouseDirectory, board: Switchboard | None) -> None:
+    """Use-cases of calls. Each takes who asks; an administrator sees those of the accounts that are his now."""
+
+    def __init__(self, store: Store, roster: Roster, living: Living | None) -> None:
         self._store = store
-        self._directory = directory
-        self._board = board
+        self._roster = roster
+        self._living = living
 
-    async def recent(self, asker: Asker, *, since: dt.datetime | None = None, limit: int = 100) -> list[CallRecord]:
-        """Records of his accounts' calls, the newest first."""
-        return await self._store.records.find(accounts=self._accounts(asker), since=since, limit=limit)
+    def living(self, asker: Asker) -> list[CallRecord]:
+        """The calls that live now, the oldest first."""
+        own = self._own(asker)
+        records = self._living() if self._living is not None else ()
+        seen = [record for record in records if own is None or record.account_id in own]
+        return sorted(seen, key=lambda record: record.offered_at)
 
-    async def get(self, asker: Asker, call_id: str) -> CallRecord:
-        """Raises `NotYoursError`."""
-        found = await self._store.records.find(accounts=self._accounts(asker), call_id=call_id, limit=1)
+    async def records(
+        self, asker: Asker, *, account_id: int | None = None, since: dt.datetime | None = None, limit: int = 50
+    ) -> list[CallRecord]:
+        """The newest first. Raises `GatewayError`."""
+        own = self._own(asker)
+        if account_id is not None:
+            own = [self._roster.account_for(asker, account_id).account.id]
+        return await self._store.records.find(accounts=own, since=since, limit=max(1, min(limit, RECORDS_MAX)))
+
+    async def record(self, asker: Asker, call_id: str) -> CallRecord:
+        """One call's record. Raises `GatewayError`, also when it is another's."""
+        found = await self._store.records.find(accounts=self._own(asker), call_id=call_id, limit=1)
         if not found:
-            raise NotYoursError(f"There is no record of a call {call_id}.")
+            raise NotFoundError(f"There is no call {call_id[:64]}.")
         return found[0]
 
-    async def live(self, asker: Asker) -> list[LiveCall]:
-        """His calls that live now, the oldest first."""
-        sessions = self._board.calls.values() if self._board else ()
-        return [LiveCall(one.record, one.state) for one in sessions if self._is_his(asker, one.record)]
+    async def csv(self, asker: Asker, *, since: dt.datetime | None = None) -> str:
+        """The records as a table for spreadsheets, with a heading. Raises `GatewayError`."""
+        return as_csv(await self.records(asker, since=since, limit=RECORDS_MAX))
 
-    async def hang_up(self, asker: Asker, call_id: str) -> None:
-        """End a call that lives. Raises `NotYoursError`."""
-        session = self._board.calls.get(call_id) if self._board else None
-        if session is None or not self._is_his(asker, session.record):
-            raise NotYoursError(f"There is no call {call_id} now.")
-        session.hang_up(Ending(HangupCause.NORMAL, "ended by the administrator"))
-
-    def _is_his(self, asker: Asker, record: CallRecord) -> bool:
-        account = self._directory.account(record.account_id or 0)
-        return asker.administrator_id is None or (account is not None and asker.may(account))
-
-    def _accounts(self, asker: Asker) -> list[int] | None:
-        """Ids of his accounts; None, for all, to the operator: refused offers have no account."""
-        if asker.administrator_id is None:
+    def _own(self, asker: Asker) -> Sequence[int] | None:
+        """Whose records he may see: None is everybody's, those of accounts that are gone as well."""
+        if isinstance(asker, Operator):
             return None
-        return [account.id for account in self._directory.accounts.values() if asker.may(account)]
+        return [stored.account.id for stored in self._roster.accounts_for(asker)]
+
+
+def as_csv(records: Iterable[CallRecord]) -> str:
+    """Source: RFC 4180."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(_COLUMNS)
+    for one in records:
+        media = one.media
+        values = (
+            *(one.call_id, one.direction.value, one.account_id, one.line_id, one.caller, one.dialled),
+            *(one.telegram_user_id, _moment(one.offered_at), _moment(one.answered_at), _moment(one.ended_at)),
+            *(round(one.talk_s, 1), one.state.value, one.ending.cause.value, one.ending.detail, one.ended_by),
+            *(one.format.value if one.format else None, media.engine, media.path),
+            *(media.to_telegram.lost, media.to_sip.lost),
+        )
+        writer.writerow([_harmless(value) for value in values])
+    return out.getvalue()
+
+
+def _moment(time: dt.datetime | None) -> str | None:
+    return time.isoformat(timespec="milliseconds") if time else None
+
+
+def _harmless(value: object) -> object:
+    """A text that a spreadsheet would take for a formula, and a caller may have chosen, begins with an apostrophe."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) and not value[1:].isdecimal():
+        return f"'{value}"
+    return value

@@ -1,144 +1,226 @@
-"""Lines: made, changed, deleted; valid, stored, and in Asterisk, or none of these."""
+"""Lines: create, edit, switch, delete. The store and Asterisk never disagree for longer than an edit takes."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import secrets
 import string
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gateway.call.model import Line, LineKind
-from gateway.control.asker import Asker
-from gateway.control.directory import HouseDirectory
+import structlog
+
+from gateway.call.model import Line, LineKind, Transport
+from gateway.control.asking import Asker
+from gateway.control.roster import Roster
 from gateway.errors import GatewayError
-from gateway.provisioning import LineHealth, LineState, Provisioner, checked, clash
+from gateway.provisioning import FIELDS, GrammarError, LineHealth, LineState, Provisioner, checked, clash
+from gateway.provisioning.grammar import address
 from gateway.storage import Store
 
-#: 24 of these are 142 bits; and every phone's keypad, form and URI takes them as they are.
-PASSWORD_ALPHABET: Final = string.ascii_letters + string.digits
-PASSWORD_LENGTH: Final = 24
+log = structlog.get_logger(__name__)
 
-#: What a line is never changed in: who it belongs to, and what it is.
-FIXED: Final = frozenset({"id", "account_id", "kind"})
+#: Without those that people mistake for each other when they type them into a PBX.
+_PASSWORD_ALPHABET: Final = "".join(sorted(set(string.ascii_letters + string.digits) - set("Il1O0o")))
+#: 139 bits: nobody guesses it, however often he may try.
+_PASSWORD_LENGTH: Final = 24
+
+#: An administrator may fill the configuration with no more than this.
+LINES_MAX: Final = 50
+
+#: The host and port where this gateway takes SIP over a transport; None: not offered.
+Offered = Callable[[Transport], tuple[str, int] | None]
+
+_NOT_RUNNING: Final = LineState(LineHealth.WAITING, "The gateway is not running; the line is applied when it starts.")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class LineView:
-    """A line as it is shown, with its credentials."""
+    """A line as it is shown: its password is not in it."""
 
     line: Line
     state: LineState
 
 
-class LineRefusedError(GatewayError):
-    """Asterisk does not take the line; nothing was changed."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What is typed into the PBX, of a line whose PBX registers with us."""
+
+    login: str
+    password: str = field(repr=False)
+    host: str
+    port: int
+    transport: Transport
 
 
 class Lines:
-    """With no provisioner the gateway is not running: lines are stored, and applied at its start."""
+    """Use-cases of lines. Each takes who asks, and raises `GatewayError` with a sentence.
 
-    def __init__(self, store: Store, directory: HouseDirectory, provisioner: Provisioner | None) -> None:
+    Args:
+        provisioner: The lines in the running Asterisk; None when no gateway runs, and only the store is changed.
+    """
+
+    def __init__(self, store: Store, roster: Roster, provisioner: Provisioner | None, offered: Offered) -> None:
         self._store = store
-        self._directory = directory
+        self._roster = roster
         self._provisioner = provisioner
+        self._offered = offered
+        self._turn = asyncio.Lock()
 
-    async def list(self, asker: Asker, account_id: int | None = None) -> list[LineView]:
-        """His lines, or one account's, in the order in which they are tried."""
+    async def apply(self) -> None:
+        """At the start: all of them. What Asterisk refuses is shown in the line's state."""
+        async with self._turn:
+            await self._apply()
+
+    def list(self, asker: Asker, account_id: int | None = None) -> list[LineView]:
+        """Those of one account, or all that are the asker's."""
         if account_id is not None:
-            self._directory.account_for(asker, account_id)
-        mine = [
-            line
-            for line in self._directory.lines.values()
-            if account_id in (None, line.account_id) and asker.may(self._directory.accounts[line.account_id])
-        ]
-        return [self._view(line) for line in sorted(mine, key=lambda one: (one.account_id, one.priority, one.id))]
+            own = {self._roster.account_for(asker, account_id).account.id}
+        else:
+            own = {stored.account.id for stored in self._roster.accounts_for(asker)}
+        return [self._view(line) for line in self._roster.lines if line.account_id in own]
 
-    async def get(self, asker: Asker, line_id: int) -> LineView:
-        """Raises `NotYoursError`."""
-        return self._view(self._directory.line_for(asker, line_id))
+    def show(self, asker: Asker, line_id: int) -> LineView:
+        return self._view(self._roster.line_for(asker, line_id))
 
-    def _view(self, line: Line) -> LineView:
-        if self._provisioner is None:
-            return LineView(line, LineState(LineHealth.WAITING, "The gateway is not running."))
-        return LineView(line, self._provisioner.states.get(line.id, LineState(LineHealth.WAITING)))
+    def credentials(self, asker: Asker, line_id: int) -> Credentials:
+        line = self._roster.line_for(asker, line_id)
+        if line.kind is not LineKind.PBX_REGISTERS:
+            raise GatewayError(
+                f"The PBX of line {line_id} does not register with us; there is nothing to type into it."
+            )
+        host, port = self._address(line.transport)
+        return Credentials(line.login, line.password, host, port, line.transport)
 
-    async def create(self, asker: Asker, account_id: int, name: str, kind: LineKind, **fields: Any) -> Line:
-        """Make a line; a PBX that registers gets a password of ours.
+    async def add(self, asker: Asker, account_id: int, kind: LineKind, fields: Mapping[str, str]) -> LineView:
+        """Create a line from texts by field name, as a person gave them (`provisioning.FIELDS`).
 
-        Raises:
-            GrammarError: A value is not of its form; the text begins with the field's name.
-            GatewayError: It can't be told from another line, or Asterisk refuses it.
+        A line whose PBX registers with us gets its login and a strong password by itself.
         """
-        account = self._directory.account_for(asker, account_id)
+        account = self._roster.account_for(asker, account_id).account
+        values = _values(kind, fields)
         if kind is LineKind.PBX_REGISTERS:
-            fields.setdefault("password", new_password())
-        draft = _with(Line(0, account.id, name, kind), fields)
-        self._refuse_clash(checked(draft))
-        kept = await self._store.lines.add(draft)
-        try:
-            line = checked(kept)
-            await self._put(line)
-            await self._apply(line)
-        except BaseException:
-            self._directory.lines.pop(kept.id, None)
-            await self._store.lines.delete(kept.id)
-            raise
-        return line
+            values.setdefault("password", _password())
+        line = self._possible(Line(**{"id": 0, "account_id": account.id, "name": kind.value, "kind": kind} | values))
+        async with self._turn:
+            if len([one for one in self._roster.lines if one.account_id == account.id]) >= LINES_MAX:
+                raise GatewayError(f"A session account has at most {LINES_MAX} lines.")
+            self._distinct(line)
+            line = checked(await self._store.lines.add(line))
+            self._roster.put_line(line)
+            if (reason := await self._apply(line.id)) is not None:
+                await self._store.lines.delete(line.id)
+                self._roster.drop_line(line)
+                await self._apply()
+                raise GatewayError(reason)
+            log.info("line created", line=line.id, account=account.id, kind=kind.value)
+            return self._view(line)
 
-    async def change(self, asker: Asker, line_id: int, **fields: Any) -> Line:
-        """Change fields of a line; calls on it go on. Raises as `create`."""
-        before = self._directory.line_for(asker, line_id)
-        line = checked(_with(before, fields))
-        self._refuse_clash(line)
-        await self._put(line)
-        try:
-            await self._apply(line)
-        except LineRefusedError:
-            await self._put(before)
-            await self._apply_all()
-            raise
-        return line
+    async def edit(self, asker: Asker, line_id: int, fields: Mapping[str, str]) -> LineView:
+        """Change fields, given as texts. All of them are taken, or none."""
+        async with self._turn:
+            before = self._roster.line_for(asker, line_id)
+            return await self._replace(before, dataclasses.replace(before, **_values(before.kind, fields)))
 
-    async def reset_password(self, asker: Asker, line_id: int) -> Line:
-        """Give a PBX that registers a new password; it must register with that from now on."""
-        if self._directory.line_for(asker, line_id).kind is not LineKind.PBX_REGISTERS:
-            raise GatewayError("This line's password is the PBX's own; change it there, then here.")
-        return await self.change(asker, line_id, password=new_password())
+    async def reset_password(self, asker: Asker, line_id: int) -> Credentials:
+        """Draw a new password for a PBX that registers with us; the old one counts no more."""
+        self.credentials(asker, line_id)
+        async with self._turn:
+            before = self._roster.line_for(asker, line_id)
+            await self._replace(before, dataclasses.replace(before, password=_password()))
+        return self.credentials(asker, line_id)
 
     async def delete(self, asker: Asker, line_id: int) -> None:
-        line = self._directory.line_for(asker, line_id)
-        await self._store.lines.delete(line.id)
-        del self._directory.lines[line.id]
-        await self._apply_all()
+        """Delete it; calls that run on it go on to their end."""
+        async with self._turn:
+            line = self._roster.line_for(asker, line_id)
+            await self._delete([line])
 
-    def _refuse_clash(self, line: Line) -> None:
-        if other := clash(line, self._directory.lines.values()):
+    async def delete_of(self, account_id: int) -> None:
+        """Delete all lines of an account that is being removed."""
+        async with self._turn:
+            await self._delete([line for line in self._roster.lines if line.account_id == account_id])
+
+    def count_of(self, account_id: int) -> int:
+        return sum(line.account_id == account_id for line in self._roster.lines)
+
+    async def _delete(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            await self._store.lines.delete(line.id)
+            self._roster.drop_line(line)
+            log.info("line deleted", line=line.id, account=line.account_id)
+        await self._apply()
+
+    async def _replace(self, before: Line, after: Line) -> LineView:
+        """Store and apply; what Asterisk refuses is undone in both.
+
+        Stored first: should the gateway die in between, the next start applies what is stored, whole.
+        """
+        after = self._possible(after)
+        self._distinct(after)
+        await self._store.lines.save(after)
+        self._roster.put_line(after)
+        if (reason := await self._apply(after.id)) is not None:
+            await self._store.lines.save(before)
+            self._roster.put_line(before)
+            await self._apply()
+            raise GatewayError(reason)
+        log.info("line changed by its administrator", line=after.id)
+        return self._view(after)
+
+    async def _apply(self, line_id: int | None = None) -> str | None:
+        """Apply all lines; why this one was refused, if it was."""
+        if self._provisioner is None:
+            return None
+        refused = await self._provisioner.apply(self._roster.lines)
+        return refused.get(line_id) if line_id is not None else None
+
+    def _possible(self, line: Line) -> Line:
+        """The line in its one true form. Raises `GatewayError` for what can't be."""
+        line = checked(line)
+        self._address(line.transport)
+        return line
+
+    def _distinct(self, line: Line) -> None:
+        """Raises `GatewayError` when another line's calls could not be told from this one's."""
+        if line.enabled and clash(line, (other for other in self._roster.lines if other.enabled)) is not None:
             raise GatewayError(
-                f"Calls from this PBX could not be told from those of line {other.id} ({other.name}): give them"
-                " different addresses, or each a header of its own."
+                "Another line takes calls from the same address. Give each of them a header of its own, such as"
+                " “X-Line:office”, that the PBX sends."
             )
 
-    async def _put(self, line: Line) -> None:
-        await self._store.lines.save(line)
-        self._directory.lines[line.id] = line
+    def _address(self, transport: Transport) -> tuple[str, int]:
+        offered = self._offered(transport)
+        if offered is None:
+            raise GatewayError(f"This gateway does not offer SIP over {transport.value.upper()}.")
+        return offered
 
-    async def _apply(self, line: Line) -> None:
-        refused = await self._apply_all()
-        if line.id in refused:
-            raise LineRefusedError(f"Asterisk refuses the line: {refused[line.id]}")
-
-    async def _apply_all(self) -> dict[int, str]:
-        if self._provisioner is None:
-            return {}
-        return dict(await self._provisioner.apply(self._directory.lines.values()))
+    def _view(self, line: Line) -> LineView:
+        state = _NOT_RUNNING
+        if self._provisioner is not None:
+            state = self._provisioner.states.get(line.id, _NOT_RUNNING)
+        return LineView(dataclasses.replace(line, password=""), state)
 
 
-def new_password() -> str:
-    return "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(PASSWORD_LENGTH))
+def _values(kind: LineKind, fields: Mapping[str, str]) -> dict[str, Any]:
+    """What the texts mean. Raises `GrammarError`. "host" may have the port after a colon."""
+    values: dict[str, Any] = {}
+    for name, text in fields.items():
+        if name not in FIELDS or (name == "login" and kind is LineKind.PBX_REGISTERS):
+            raise GrammarError(f"A line of the kind {kind.value} has no field “{name}” that can be set.")
+        try:
+            if name == "host" and "port" not in fields:
+                values["host"], values["port"] = address(text)
+            elif name == "port" and not text.strip():
+                values["port"] = None
+            else:
+                values[name] = FIELDS[name](text)
+        except GrammarError as error:
+            raise GrammarError(f"{name}: {error}") from error
+    return values
 
 
-def _with(line: Line, fields: dict[str, Any]) -> Line:
-    known = {field.name for field in dataclasses.fields(Line)} - FIXED
-    if unknown := sorted(fields.keys() - known):
-        raise GatewayError(f"A line has no {', '.join(unknown)} to set; there are: {', '.join(sorted(known))}.")
-    return dataclasses.replace(line, **fields)
+def _password() -> str:
+    return "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(_PASSWORD_LENGTH))

@@ -1,145 +1,172 @@
-"""The terminal's way to a running gateway: the use-cases, over a socket in the state folder.
+"""How a command reaches the running gateway: one JSON line each way, on a Unix socket in the state folder.
 
-One line of JSON asks ({"do": "lines.create", "with": {…}}), one answers ({"done": …} or {"refused": "…"}). Whoever
-may open the socket (mode 600) is the operator. The signatures of the use-cases are the protocol: both ends read types
-from them, so nothing is written twice.
+    {"ask": "ListLines", "with": {…}}  →  {"answer": …} or {"error": "a sentence"}
+
+Whoever may open the socket is the operator: it is for its owner alone, in a folder that is his too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import cache
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Protocol
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import to_jsonable_python
 
-from gateway.control.accounts import Accounts
-from gateway.control.asker import OPERATOR
-from gateway.control.calls import Calls
-from gateway.control.lines import Lines
+from gateway.control.ownership import OwnedError, own
+from gateway.control.requests import ANSWERS, REQUESTS, Answer, Request, UseCases
 from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
 
 SOCKET: Final = "control.sock"
-#: A login's secret and peers, and a day's call records, fit well.
-LINE_BYTES: Final = 16 * 2**20
+#: An export of ten thousand calls is the longest line.
+LINE_BYTES: Final = 16 * 1024 * 1024
+#: Logging out waits for Telegram, applying lines for Asterisk; nothing that is asked takes longer.
+ANSWER_S: Final = 60.0
+#: A command that comes while a gateway starts or stops, or while another command runs, waits for so long.
+BUSY_S: Final = 10.0
+BUSY_POLL_S: Final = 0.1
 
-#: What may be asked, by its first name.
-SUBJECTS: Final[dict[str, type]] = {"accounts": Accounts, "lines": Lines, "calls": Calls}
+_WRONG_REQUEST: Final = "The gateway does not understand the command: it is of another version. Restart it."
+
+
+class Ask(Protocol):
+    """Asks for something, wherever it is done."""
+
+    async def __call__(self, request: Request[Answer]) -> Answer: ...
 
 
 @asynccontextmanager
-async def listening(state: Path, accounts: Accounts, lines: Lines, calls: Calls) -> AsyncIterator[None]:
-    """Answer the terminal for as long as the block lasts."""
-    subjects: dict[str, Any] = {"accounts": accounts, "lines": lines, "calls": calls}
-    path = state / SOCKET
-    path.unlink(missing_ok=True)
+async def serving(state: Path, house: UseCases) -> AsyncIterator[None]:
+    """Answer commands for as long as the block lasts. The state folder must be ours (`ownership.own`)."""
 
-    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while line := await reader.readline():
-                writer.write(await _answered(subjects, line) + b"\n")
-                await writer.drain()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await reader.readline()
+            writer.write(json.dumps(await _answer(house, line)).encode() + b"\n")
+            await writer.drain()
+        except (OSError, ValueError) as error:  # gone, or a line beyond all measure
+            log.info("command went away", error=str(error))
+        except Exception:
+            log.exception("command failed by a fault of ours")
+        finally:
+            writer.close()
+
+    with _short(state) as folder:
+        path = folder / SOCKET
+        path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(str(path))
+        path.chmod(0o600)  # before it listens: nobody could connect yet
+        server = await asyncio.start_unix_server(serve, sock=listening, limit=LINE_BYTES)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextManager[UseCases]]) -> AsyncIterator[Ask]:
+    """Reach the running gateway; when none runs, do the same on the store, which is ours for that time.
+
+    Raises:
+        GatewayError: A gateway is there, but does not listen; or the store can't be opened.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + BUSY_S
+    while True:
+        if await _listens(state):
+            yield _remote(state)
+            return
+        try:
+            with own(state):
+                async with open_store() as house:
+                    yield _local(house)
+                    return
+        except OwnedError:
+            if loop.time() > until:
+                raise GatewayError(
+                    "A gateway is starting or stopping here, or another command runs; try again."
+                ) from None
+        await asyncio.sleep(BUSY_POLL_S)
+
+
+def _local(house: UseCases) -> Ask:
+    async def ask(request: Request[Answer]) -> Answer:
+        return await request.perform(house)
+
+    return ask
+
+
+def _remote(state: Path) -> Ask:
+    async def ask(request: Request[Answer]) -> Answer:
+        name = type(request).__name__
+        sent = {"ask": name, "with": REQUESTS[name].dump_python(request, mode="json")}
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                reply = await _exchange(state, json.dumps(sent).encode() + b"\n")
+        except TimeoutError:
+            raise GatewayError("The gateway did not answer in time; see its log.") from None
+        except (OSError, ValueError) as error:
+            raise GatewayError(f"The gateway went away before it answered ({error}).") from error
+        if "error" in reply:
+            raise GatewayError(reply["error"])
+        answer: Answer = ANSWERS[name].validate_python(reply["answer"])
+        return answer
+
+    return ask
+
+
+async def _exchange(state: Path, line: bytes) -> dict[str, Any]:
+    with _short(state) as folder:
+        reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET), limit=LINE_BYTES)
+    try:
+        writer.write(line)
+        await writer.drain()
+        reply: dict[str, Any] = json.loads(await reader.readline())
+        return reply
+    finally:
         writer.close()
 
-    server = await asyncio.start_unix_server(hear, path, limit=LINE_BYTES)
-    path.chmod(0o600)
+
+async def _listens(state: Path) -> bool:
     try:
-        async with server:
-            yield
-    finally:
-        path.unlink(missing_ok=True)
+        with _short(state) as folder:
+            _, writer = await asyncio.open_unix_connection(str(folder / SOCKET))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
-async def _answered(subjects: dict[str, Any], line: bytes) -> bytes:
+async def _answer(house: UseCases, line: bytes) -> dict[str, Any]:
     try:
         asked = json.loads(line)
-        subject, _, name = str(asked["do"]).partition(".")
-        case = _case(subject, name)
-        given = {key: _read(case.get(key, Any), value) for key, value in asked["with"].items()}
-        done = await getattr(subjects[subject], name)(OPERATOR, **given)
-        return _packed({"done": done})
-    except GatewayError as refused:
-        return _packed({"refused": str(refused)})
-    except (ValueError, KeyError, TypeError, ValidationError) as wrong:
-        return _packed({"refused": f"The gateway does not understand: {wrong}"})
+        request = REQUESTS[asked["ask"]].validate_python(asked["with"])
+    except (ValueError, KeyError, TypeError):
+        return {"error": _WRONG_REQUEST}
+    try:
+        answer = await request.perform(house)
+    except GatewayError as error:
+        return {"error": str(error)}
     except Exception:
-        log.exception("a request of the terminal failed by a fault of ours")
-        return _packed({"refused": "A fault of the gateway; its log says more."})
+        log.exception("command failed by a fault of ours", command=asked["ask"])
+        return {"error": "The gateway failed by a fault of its own; see its log."}
+    return {"answer": ANSWERS[asked["ask"]].dump_python(answer, mode="json")}
 
 
-class Remote:
-    """A use-case object of a running gateway, by its name in `SUBJECTS`; the methods are that class's own."""
-
-    def __init__(self, subject: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._subject = subject
-        self._reader = reader
-        self._writer = writer
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        case = _case(self._subject, name)
-        method = getattr(SUBJECTS[self._subject], name)
-
-        async def ask(*values: Any, **named: Any) -> Any:
-            given = inspect.signature(method).bind(self, *values, **named).arguments
-            fields = {key: value for key, value in given.items() if key not in ("self", "asker")}
-            fields |= fields.pop("fields", {})  # a use-case's **fields
-            self._writer.write(_packed({"do": f"{self._subject}.{name}", "with": fields}) + b"\n")
-            await self._writer.drain()
-            line = await self._reader.readline()
-            if not line:
-                raise GatewayError("The gateway stopped before it answered; look at its log.")
-            answer = json.loads(line)
-            if "refused" in answer:
-                raise GatewayError(answer["refused"])
-            return _read(case["return"], answer["done"])
-
-        return ask
-
-
-@asynccontextmanager
-async def connected(state: Path) -> AsyncIterator[dict[str, Remote] | None]:
-    """The use-cases of the gateway that runs on this state folder; None if none does."""
+@contextmanager
+def _short(folder: Path) -> Iterator[Path]:
+    """Another name of a folder, so short that a socket in it has a name that the kernel takes (107 bytes)."""
+    handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
-        reader, writer = await asyncio.open_unix_connection(state / SOCKET, limit=LINE_BYTES)
-    except (FileNotFoundError, ConnectionRefusedError):
-        yield None
-        return
-    except OSError as error:
-        raise GatewayError(f"The gateway's socket {state / SOCKET} can't be used: {error.strerror}.") from error
-    try:
-        yield {name: Remote(name, reader, writer) for name in SUBJECTS}
+        yield Path(f"/proc/self/fd/{handle}")
     finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-@cache
-def _case(subject: str, name: str) -> dict[str, Any]:
-    """The types of a use-case, by parameter, and "return". Raises `KeyError` for what is none."""
-    method = None if name.startswith("_") else getattr(SUBJECTS[subject], name, None)
-    if not inspect.iscoroutinefunction(method):
-        raise KeyError(f"{subject}.{name}")
-    return get_type_hints(method)
-
-
-def _packed(message: dict[str, Any]) -> bytes:
-    return json.dumps(to_jsonable_python(message, bytes_mode="base64")).encode()
-
-
-def _read(kind: Any, value: Any) -> Any:
-    return _adapter(kind).validate_python(value)
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+        os.close(handle)

@@ -4,6 +4,7 @@ from gateway.storage.accounts import AccountRepository, StoredAccount
 from gateway.storage.database import StorageError
 from gateway.storage.lines import LineRepository
 from gateway.storage.records import CallRecordRepository
+from gateway.storage.seal import WrongKeyError
 from gateway.storage.settings import StorageSettings
 from gateway.storage.store import Store
 from gateway.storage.telegram import TelegramRepository
@@ -17,4 +18,5 @@ __all__ = [
     "Store",
     "StoredAccount",
     "TelegramRepository",
+    "WrongKeyError",
 ]

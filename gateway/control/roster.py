@@ -1,0 +1,91 @@
+"""Accounts and lines as they are now, in memory: routing never waits. Implements `call.ports.Directory`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import structlog
+
+from gateway.call.model import Account, Line
+from gateway.control.asking import Asker, NotFoundError, owns
+from gateway.provisioning import GrammarError, checked
+from gateway.storage import Store, StoredAccount
+
+log = structlog.get_logger(__name__)
+
+
+class Roster:
+    """Filled from the store once; the use-cases keep it equal to the store from then on."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[int, StoredAccount] = {}
+        self._lines: dict[str, Line] = {}
+
+    async def load(self, store: Store) -> None:
+        """Raises `GatewayError`, when the store fails."""
+        self._accounts = {stored.account.id: stored for stored in await store.accounts.all()}
+        self._lines = {line.endpoint: _whole(line) for line in await store.lines.all()}
+
+    # What routing asks (call.ports.Directory)
+
+    def account(self, account_id: int) -> Account | None:
+        stored = self._accounts.get(account_id)
+        return stored.account if stored else None
+
+    def line(self, endpoint: str) -> Line | None:
+        return self._lines.get(endpoint)
+
+    def lines_of(self, account_id: int) -> Sequence[Line]:
+        own = (line for line in self._lines.values() if line.account_id == account_id and line.enabled)
+        return sorted(own, key=lambda line: (line.priority, line.id))
+
+    # What the use-cases ask
+
+    @property
+    def accounts(self) -> Collection[StoredAccount]:
+        return self._accounts.values()
+
+    @property
+    def lines(self) -> Collection[Line]:
+        return self._lines.values()
+
+    def accounts_for(self, asker: Asker) -> list[StoredAccount]:
+        return [stored for stored in self._accounts.values() if owns(asker, stored.account)]
+
+    def account_for(self, asker: Asker, account_id: int) -> StoredAccount:
+        """Raises `NotFoundError`, also when it is another's."""
+        stored = self._accounts.get(account_id)
+        if stored is None or not owns(asker, stored.account):
+            raise NotFoundError(f"There is no session account {account_id}.")
+        return stored
+
+    def line_for(self, asker: Asker, line_id: int) -> Line:
+        """Raises `NotFoundError`, also when it is another's."""
+        line = self._lines.get(f"line{line_id}")
+        account = self.account(line.account_id) if line else None
+        if line is None or account is None or not owns(asker, account):
+            raise NotFoundError(f"There is no line {line_id}.")
+        return line
+
+    # What the use-cases say
+
+    def put_account(self, account: Account, *, logged_in: bool) -> None:
+        self._accounts[account.id] = StoredAccount(account, logged_in)
+
+    def drop_account(self, account_id: int) -> None:
+        self._accounts.pop(account_id, None)
+
+    def put_line(self, line: Line) -> None:
+        self._lines[line.endpoint] = line
+
+    def drop_line(self, line: Line) -> None:
+        self._lines.pop(line.endpoint, None)
+
+
+def _whole(line: Line) -> Line:
+    """The line in its one true form; one that an older version let in stays as it is, and Asterisk won't get it."""
+    try:
+        return checked(line)
+    except GrammarError as error:
+        log.warning("line is not valid any more", line=line.id, reason=str(error))
+        return line
