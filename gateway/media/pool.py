@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import socket
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import wire
@@ -46,7 +47,7 @@ class MediaSettings(BaseModel):
         engine: What carries the Telegram half; "auto" is our own engine where it works.
         workers: At most so many processes. One runs when idle, the others come when calls do. Without a number, one a
             core, and two at least: an engine works in one thread a process, and a crash shall not take every call.
-        host: Where workers listen for Asterisk's RTP, and Asterisk reaches them.
+        host: The address at which workers listen for Asterisk's RTP, and Asterisk reaches them.
         rtp_ports: First and last UDP port there; any free one without it.
         first_audio_s: A call whose audio has not begun so long after both halves were open is ended.
     """
@@ -58,6 +59,13 @@ class MediaSettings(BaseModel):
     host: str = "127.0.0.1"
     rtp_ports: tuple[int, int] | None = None
     first_audio_s: float = Field(10.0, gt=0)
+
+    @field_validator("host")
+    @classmethod
+    def _host_is_an_address(cls, host: str) -> str:
+        if ipaddress.ip_address(host).is_unspecified:
+            raise ValueError("host: one address that Asterisk can send to, not all of them")
+        return host
 
     @model_validator(mode="after")
     def _ports_are_a_range(self) -> Self:
@@ -138,18 +146,18 @@ class MediaPool:
         return worker
 
     async def _keep(self, worker: _Worker) -> None:
-        """Run one worker after the other in this place, until the pool closes."""
-        while True:
+        """Keep a worker for as long as it lives, and put another in its place then."""
+        try:
             try:
                 await worker.run()
             finally:
                 self._workers.remove(worker)
             if not self._closing and not worker.was_ready:
                 await asyncio.sleep(PAUSE_S)
-            if self._closing:
-                return
-            worker = _Worker(self._settings)
-            self._workers.append(worker)
+            if not self._closing:
+                self._add_worker()
+        finally:
+            await worker.reap()
 
 
 class _Worker:
@@ -176,8 +184,8 @@ class _Worker:
     @property
     def setting_up(self) -> bool:
         """Whether the next call would have to wait for another one's set-up."""
-        engine = self.ready.result() if self.ready.done() else {"one_at_a_time": True}
-        return bool(engine["one_at_a_time"]) and any(call.setting_up for call in self.calls.values())
+        one_at_a_time = not self.was_ready or self.ready.result()["one_at_a_time"]
+        return one_at_a_time and any(call.setting_up for call in self.calls.values())
 
     def tell(self, message: wire.Message) -> None:
         line = wire.encode(message)
@@ -211,32 +219,21 @@ class _Worker:
         ours, its = socket.socketpair()
         try:
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=wire.LINE_BYTES)
+            self._writer.writelines(self._early)
+            if self._over:
+                return
+            command = (sys.executable, "-m", "gateway.media.worker", settings)
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.media.worker",
-                settings,
-                stdin=its.fileno(),
-                env=os.environ | _ENVIRONMENT,
+                *command, stdin=its.fileno(), env=os.environ | _ENVIRONMENT
             )
         finally:
             its.close()
-        try:
-            for line in self._early:
-                self._writer.write(line)
-            if self._over:
-                return
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._watch(), name=f"watch of media worker {self.pid}")
-                with contextlib.suppress(ConnectionError):
-                    while line := await reader.readline():
-                        self._hear(wire.decode(line))
-                watch.cancel()
-        finally:
-            self._writer.close()
-            status = await self._reap(self._process)
-            if not self._over:
-                log.warning("media worker died", pid=self.pid, status=status, calls=len(self.calls))
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(self._watch(), name=f"watch of media worker {self.pid}")
+            with contextlib.suppress(ConnectionError):
+                while line := await reader.readline():
+                    self._hear(wire.decode(line))
+            watch.cancel()
 
     async def _watch(self) -> None:
         """Kill it when it no longer answers: native code can lock up, and its calls are silent then."""
@@ -266,7 +263,7 @@ class _Worker:
                 log.error("media worker had a fault", pid=self.pid, trace=message["trace"])
             case "log":
                 level = _LEVELS.get(message["level"].upper(), logging.INFO)
-                log.log(level, message["text"], call_id=message["call"], **message["fields"])
+                log.log(level, message["text"], pid=self.pid, **message["fields"])
             case "pong":
                 pass
             case _:
@@ -277,23 +274,26 @@ class _Worker:
         if not self.ready.done():
             self.ready.set_exception(GatewayError("the media worker ended before it was ready"))
         self.ready.exception()  # only the first worker's is waited for
-        ending = Ending(HangupCause.MEDIA_LOST, "the media worker died")
-        if self._over:
-            ending = Ending(HangupCause.SHUTDOWN, "the gateway is being stopped")
-        self._over = True
-        if self._writer is not None:
-            self._writer.close()
+        ending = Ending(HangupCause.SHUTDOWN, "the gateway is being stopped")
+        if not self._over:
+            ending = Ending(HangupCause.MEDIA_LOST, "the media worker died")
+            log.warning("media worker died", pid=self.pid, calls=len(self.calls))
+        self.hang_up()
         for call in list(self.calls.values()):
             call.worker_ended(ending)
         self.calls.clear()
 
-    async def _reap(self, process: asyncio.subprocess.Process) -> int:
+    async def reap(self) -> None:
+        """See the process off."""
+        if self._process is None:
+            return
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await process.wait()
+                status = await self._process.wait()
         except TimeoutError:
             self.kill("it did not exit")
-            return await process.wait()
+            status = await self._process.wait()
+        log.info("media worker ended", pid=self.pid, status=status)
 
 
 class MediaCall:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
+import itertools
 import json
 import os
 import random
@@ -17,8 +19,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -34,13 +35,12 @@ from gateway.media.playout import Cadence, Playout
 DATAGRAM_BYTES: Final = 2048
 #: How long a closed call's port is kept and emptied, so that no new call inherits its audio.
 DRAIN_S: Final = 1.0
+#: Of a process's life. More would tell nothing new.
+MOST_FAULTS: Final = 50
 #: Audio in a late process is late for everyone on it.
 NICENESS: Final = -11
 
 Tell = Callable[[wire.Message], None]
-
-#: Whose task, or whose callback this is.
-_call_id: ContextVar[str] = ContextVar("call_id", default="")
 
 
 class WorkerCall:
@@ -259,7 +259,6 @@ class Worker:
 
     async def _guarded(self, doing: Coroutine[Any, Any, None], call_id: str) -> None:
         """A fault ends the call that it happened to, and no other."""
-        _call_id.set(call_id)
         try:
             await doing
         except Exception:  # noqa: BLE001  # the task's outermost edge
@@ -297,7 +296,7 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
         opening = open_engine(settings["engine"], functools.partial(_tell_log, tell))
         async with opening as (engine, passed_over), asyncio.TaskGroup() as group:
             worker = Worker(engine, settings, tell, group)
-            asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell))
+            asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell, itertools.count()))
             tell(
                 {
                     "event": "ready",
@@ -307,8 +306,10 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
                     "passed_over": passed_over,
                 }
             )
-            while line := await reader.readline():
-                worker.obey(wire.decode(line))
+            _hurry()
+            with contextlib.suppress(ConnectionError):
+                while line := await reader.readline():
+                    worker.obey(wire.decode(line))
             # Nobody is left to whom an orderly end would matter, and native code is best not waited for.
             os._exit(0)
     except GatewayError as error:
@@ -316,23 +317,29 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
         await writer.drain()
 
 
+def _hurry() -> None:
+    """Be prompt from now on; not while loading, when other workers' calls need the processor more."""
+    gc.freeze()  # what is loaded stays: no collection need look at it again
+    with contextlib.suppress(OSError):  # permitted to root, or with CAP_SYS_NICE
+        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+
+
 def _tell_log(tell: Tell, level: str, event: str, fields: Mapping[str, Any]) -> None:
-    tell({"event": "log", "call": _call_id.get(), "level": level, "text": event, "fields": dict(fields)})
+    tell({"event": "log", "level": level, "text": event, "fields": dict(fields)})
 
 
-def _tell_fault(tell: Tell, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A fault in a callback of the loop's: with a packet, at a timer."""
-    fault = context.get("exception")
-    trace = "".join(traceback.format_exception(fault)) if fault else ""
-    tell({"event": "fault", "trace": f"{context['message']}\n{trace}"})
+def _tell_fault(tell: Tell, told: Iterator[int], _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A fault in a callback of the loop's: with a packet, at a timer. The next packet may bring the same."""
+    if next(told) < MOST_FAULTS:
+        fault = context.get("exception")
+        trace = "".join(traceback.format_exception(fault)) if fault else ""
+        tell({"event": "fault", "trace": f"{context['message']}\n{trace}"})
 
 
 def main() -> None:
     # The terminal's and the service manager's signals mean the node: it drains, and then closes its end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(OSError):  # permitted to root, or with CAP_SYS_NICE
-        os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
     settings = json.loads(sys.argv[1])
     with asyncio.Runner(loop_factory=EngineLoop) as runner:
         runner.run(serve(socket.socket(fileno=sys.stdin.fileno()), settings))

@@ -421,6 +421,13 @@ async def test_a_closed_pool_ends_its_calls_and_takes_no_more() -> None:
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+async def test_a_pool_that_is_closed_while_a_worker_starts_does_not_wait_for_it() -> None:
+    async with MediaPool(MediaSettings(workers=2)) as pool:
+        pool.place("call")
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5
+
+
 async def test_an_engine_that_is_not_there_is_said_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "PAUSE_S", 0.01)
     begun = time.monotonic()
