@@ -35,6 +35,7 @@ class Scene:
         faults: The rules of what goes wrong.
         robots: Telegram users played by the sandbox.
         key_file: The public RSA key, for clients.
+        bot_api_url: Of the Bot API; for aiogram, `TelegramAPIServer.from_base(bot_api_url)`.
     """
 
     telegram: Telegram
@@ -42,6 +43,7 @@ class Scene:
     faults: Faults
     robots: Robots
     key_file: Path
+    bot_api_url: str
 
     # Where it is
 
@@ -84,11 +86,6 @@ class Scene:
             return user
 
         return self.change(create)
-
-    @property
-    def bot_api_url(self) -> str:
-        """Of the Bot API: for aiogram, `TelegramAPIServer.from_base(url)`."""
-        raise NotImplementedError
 
     def create_bot(
         self, username: str, first_name: str = "Bot", *, inline: bool = False, inline_feedback: bool = False

@@ -52,7 +52,6 @@ class Sandbox(Scene):
         self.faults = Faults()
         self.key_file = state_dir / "public_key.pem"
         self._control: Control
-        self._bot_api: BotApi
         self._connections: set[Connection] = set()
         self._house = AsyncExitStack()
 
@@ -80,7 +79,7 @@ class Sandbox(Scene):
             self.robots = Robots(self.key_file, self._state_dir / "recordings", self.session)
             await house.enter_async_context(self.robots)
             bot_api = BotApi(self.telegram, self.faults, self._host, self._bot_api_port)
-            self._bot_api = await house.enter_async_context(bot_api)
+            self.bot_api_url = (await house.enter_async_context(bot_api)).url
             self._control = await house.enter_async_context(Control(self, self._control_port))
             self._house = house.pop_all()
         log.info("sandbox opened", address=self.address, bot_api=self.bot_api_url, control=self.control_url)
@@ -93,10 +92,6 @@ class Sandbox(Scene):
         await self._house.aclose()
         if self.telegram.cloud.failures and error is None:
             raise ExceptionGroup("the sandbox failed", self.telegram.cloud.failures)
-
-    @property
-    def bot_api_url(self) -> str:
-        return self._bot_api.url
 
     @property
     def control_url(self) -> str:
@@ -126,6 +121,8 @@ async def serve(state_dir: Path, host: str, port: int, control_port: int, bot_ap
             f'  curl {control}/users -d \'{{"phone": "+15550001", "first_name": "Ann"}}\'\n'
             f"  curl {control}/codes/15550001\n"
             f'  curl {control}/robots -d \'{{"user": "+15550001", "behaviour": {{"audio": "echo"}}}}\'\n'
+            "To add a bot, whose token is in the answer:\n"
+            f'  curl {control}/users -d \'{{"bot": true, "username": "our_bot", "inline": true}}\'\n'
             f"All that can be asked:  curl {control}/\n"
         )
         sys.stdout.flush()
