@@ -182,9 +182,10 @@ def number_rules(text: str) -> str:
     for rule in rules.splitlines():
         pattern, replacement = split_rule(rule)
         try:
-            compiled = regex.compile(pattern)
+            regex.compile(pattern)
             if replacement is not None:
-                compiled.sub(replacement, "")
+                # Made optional it matches even here, and only then is the replacement looked at.
+                regex.sub(f"(?:{pattern})?", replacement, "")
         except (regex.error, IndexError) as error:
             raise GrammarError(
                 f"The rule “{rule}” is no regular expression ({error}). A good one is “^8(?=\\d{{10}}$)=+7”."

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.call.model import Line, LineKind
 from gateway.provisioning import LineHealth, LineState, Provisioner
 from gateway.sip.embedded import Asterisk, AsteriskSettings
 from tests.integration.provisioning.sip import SipClient
@@ -82,21 +81,3 @@ async def reached(
             await changed.wait()
     assert state is not None
     return state.detail
-
-
-def pbx_line(line_id: int = 1, **changes: object) -> Line:
-    return _line(line_id, LineKind.PBX_REGISTERS, {"password": "Right-1"} | changes)
-
-
-def our_line(line_id: int, port: int, **changes: object) -> Line:
-    return _line(
-        line_id, LineKind.WE_REGISTER, {"login": "100", "password": "x", "host": "127.0.0.1", "port": port} | changes
-    )
-
-
-def trunk(line_id: int, port: int, **changes: object) -> Line:
-    return _line(line_id, LineKind.TRUNK, {"host": "127.0.0.1", "port": port} | changes)
-
-
-def _line(line_id: int, kind: LineKind, fields: dict[str, object]) -> Line:
-    return Line(id=line_id, account_id=1, name=f"Line {line_id}", kind=kind, **fields)  # type: ignore[arg-type]

@@ -11,15 +11,8 @@ from gateway.call.model import DtmfMethod, Line, Transport
 from gateway.provisioning import LineHealth, Provisioner, config, render
 from gateway.provisioning.ami import connected
 from gateway.sip.embedded import Asterisk
-from tests.integration.provisioning.conftest import (
-    OpenClient,
-    our_line,
-    pbx_line,
-    reached,
-    running_asterisk,
-    sip_port,
-    trunk,
-)
+from tests.integration.provisioning.conftest import OpenClient, reached, running_asterisk, sip_port
+from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
 # A line's id is its own for ever; so each test takes others, and finds no registration of an earlier one.
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -169,7 +162,8 @@ async def test_what_asterisk_refuses_is_undone_and_the_rest_applied(
     async with connected(asterisk.ami, lambda event: None) as ami:
         assert await config.read(ami) == {101: render(good), 102: render(pbx_line(102))}
         assert any(
-            "127.0.0.1:5999" in one.get("contacts", "") for one in await ami.act("PJSIPShowEndpoint", Endpoint="line101")
+            "127.0.0.1:5999" in one.get("contacts", "")
+            for one in await ami.act("PJSIPShowEndpoint", Endpoint="line101")
         )
     assert await provisioner.apply([good]) == {}
 
