@@ -336,7 +336,7 @@ async def boot_finished(address: AriAddress) -> str | None:
     # Until all modules are loaded the start time is the epoch.
     if info is None or str(info.get("status", {}).get("startup_time", "1970")).startswith("1970"):
         return None
-    return str(info.get("system", {}).get("version", ""))
+    return str(info.get("system", {}).get("version", "")).partition("+")[0]  # Debian adds what it is made of
 
 
 async def global_variable(address: AriAddress, name: str) -> str:

@@ -69,3 +69,13 @@ def _bound(host: str, port: int, kind: socket.SocketKind) -> Iterator[socket.soc
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.bind((host, port))
         yield one
+
+
+def own_address() -> str:
+    """The address by which others reach this host; loopback without a network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the kernel only chooses the way (RFC 5737)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

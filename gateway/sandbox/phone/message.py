@@ -40,7 +40,11 @@ class Message:
         head, _, body = data.partition(b"\r\n\r\n")
         first, *rest = head.decode(errors="replace").split("\r\n")
         words = first.split(" ", 2)
-        if len(words) < 3 or "SIP/2.0" not in (words[0], words[2]):
+        if (
+            len(words) < 3
+            or "SIP/2.0" not in (words[0], words[2])
+            or (words[2] != "SIP/2.0" and not words[1].isdigit())
+        ):
             return None
         message = cls(body=body)
         if words[0] == "SIP/2.0":

@@ -47,15 +47,12 @@ _TO_PCM: Final = {0: _ulaw_to_pcm(), 8: _alaw_to_pcm()}
 
 
 @lru_cache(maxsize=64)
-def _encoded(codec: str, pcm: bytes) -> bytes:
-    """The whole sound at once: many calls play the same one."""
-    samples = np.frombuffer(pcm, np.int16)
-    if codec == "g722":
-        return bytes(G722.G722(16000, 64000).encode(samples))
+def _companded(codec: str, pcm: bytes) -> bytes:
+    """G.711 of the whole sound at once: many calls play the same one."""
     table = _TO_PCM[PAYLOAD_TYPES[codec]]
     order = np.argsort(table, kind="stable")
     levels = table[order].astype(np.int32)
-    nearest = np.searchsorted((levels[1:] + levels[:-1]) // 2, samples.astype(np.int32))
+    nearest = np.searchsorted((levels[1:] + levels[:-1]) // 2, np.frombuffer(pcm, np.int16).astype(np.int32))
     return order[nearest].astype(np.uint8).tobytes()
 
 
@@ -89,9 +86,10 @@ class Sound(asyncio.DatagramProtocol):
         self._ptime_ms = 20
         self._event_type: int | None = None
         self._to: tuple[str, int] | None = None
-        self._data = b""
+        self._data = b""  # G.711, or for G.722 the samples: its coder must run through silence and sound alike
         self._loop_data = True
         self._at = 0
+        self._g722 = G722.G722(16000, 64000)
         self._sequence = secrets.randbelow(1 << 15)
         self._timestamp = secrets.randbelow(1 << 30)
         self._ssrc = secrets.randbits(32)
@@ -125,7 +123,8 @@ class Sound(asyncio.DatagramProtocol):
             When its first packet is sent, on the monotonic clock; before there is a codec, 0.
         """
         self._pcm, self._loop_data, self._at = pcm, loop, 0
-        self._data = _encoded(self.codec, pcm.tobytes()) if self.codec else b""
+        if self.codec:
+            self._data = pcm.tobytes() if self.codec == "g722" else _companded(self.codec, pcm.tobytes())
         return self._next_at
 
     def send_digits(self, digits: str, each_ms: int = 100) -> None:
@@ -201,14 +200,19 @@ class Sound(asyncio.DatagramProtocol):
     _event_start = 0
 
     def _next_sound(self, size: int) -> bytes:
-        if not self._data or (self._at >= len(self._data) and not self._loop_data):
-            return (b"\xd5" if self.codec == "alaw" else b"\xff") * size if self.codec != "g722" else b"\xfa" * size
-        payload = self._data[self._at : self._at + size]
+        """The next `size` bytes of payload."""
+        if self.codec == "g722":
+            samples = np.frombuffer(self._next_data(4 * size, b"\0"), np.int16)
+            return bytes(self._g722.encode(samples))
+        return self._next_data(size, b"\xd5" if self.codec == "alaw" else b"\xff")
+
+    def _next_data(self, size: int, silence: bytes) -> bytes:
+        data = self._data[self._at : self._at + size]
         self._at += size
-        if len(payload) < size and self._loop_data:
-            self._at = size - len(payload)
-            payload += self._data[: self._at]
-        return payload.ljust(size, b"\xff")
+        if len(data) < size and self._loop_data and self._data:
+            self._at = size - len(data)
+            data += self._data[: self._at]
+        return data.ljust(size, silence)
 
     def datagram_received(self, data: bytes, addr: tuple[str | object, int]) -> None:
         if len(data) < _HEADER.size or data[0] >> 6 != 2:
