@@ -111,7 +111,11 @@ class Call:
 
     def start(self) -> None:
         """Open the network and begin. Called by the engine. Raises `OSError` without a network."""
-        self._transport.open(self._servers, self._p2p_allowed)
+        try:
+            self._transport.open(self._servers, self._p2p_allowed)
+        except OSError:
+            self._let_go()
+            raise
         self._ticker.add(self, self._tick)
         if self._outgoing:
             self._introduce()
@@ -257,13 +261,16 @@ class Call:
                 for line in lines:
                     self._transport.add_remote(line)
             case NegotiateChannels():
-                for reply in self._negotiation.hear(message, now):
-                    self._signalling.send(reply.encode())
-                if self._negotiation.receiving is not None:
-                    self._receiver.listen_to(self._negotiation.receiving)
-                self._notice_connected()
+                self._negotiated(self._negotiation.hear(message, now))
             case MediaState(muted):
                 self._take_state(muted)
+
+    def _negotiated(self, replies: list[NegotiateChannels]) -> None:
+        for reply in replies:
+            self._signalling.send(reply.encode())
+        if self._negotiation.receiving is not None:
+            self._receiver.listen_to(self._negotiation.receiving)
+        self._notice_connected()
 
     def _take_setup(self, setup: InitialSetup) -> None:
         if self._remote is not None and setup.fingerprint != self._remote.fingerprint:
@@ -384,7 +391,9 @@ class Call:
             self._due = self._poll(now)
 
     def _poll(self, now: float) -> float:
-        due = min(self._signalling.poll(now), self._transport.poll(now))
+        if now >= self._negotiation.due:
+            self._negotiated(self._negotiation.poll(now))
+        due = min(self._signalling.poll(now), self._transport.poll(now), self._negotiation.due)
         if self._dtls is not None:
             due = min(due, self._dtls.poll(now))
         if self._data is not None:

@@ -105,6 +105,6 @@ class CallEngine:
             dtx=dtx,
             on_close=self._calls.discard,
         )
-        self._calls.add(call)
         call.start()
+        self._calls.add(call)
         return call

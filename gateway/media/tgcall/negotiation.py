@@ -21,6 +21,9 @@ OPUS: Final = PayloadType(111, "opus", 48_000, 2)
 #: A camera that goes on and off offers twice a second at most.
 ANSWERS_PER_S: Final = 2.0
 ANSWERS_AT_ONCE: Final = 20
+#: An offer of the callee's that came while ours was pending is answered after so long, if no other one follows: either
+#: it overtook the answer to ours, or it crossed our offer, and the callee repeats it under a new id.
+CROSSED_S: Final = 0.5
 #: More offers of our own than this never happen in a call; the oldest ids are then forgotten.
 MOST_OWN_IDS: Final = 64
 
@@ -48,6 +51,8 @@ class Negotiation:
         self._ssrc = ssrc
         self._pending: int | None = None
         self._own_ids: dict[int, None] = {}
+        self._crossed: NegotiateChannels | None = None
+        self._crossed_due = float("inf")
         self._answers = TokenBucket(ANSWERS_PER_S, ANSWERS_AT_ONCE)
 
     def begin(self) -> list[NegotiateChannels]:
@@ -58,13 +63,28 @@ class Negotiation:
         """Take the peer's offer or answer; answer what to say."""
         if message.exchange_id == self._pending:
             self._pending = None
+            self._crossed_due = now + CROSSED_S
             self._take_answer(message)
             return []
         if message.exchange_id in self._own_ids or not self._answers.take(now):
             return []
         if self._pending is not None and self._outgoing:
-            return []  # both offered at once: the caller's goes first, and the callee repeats its own
+            self._crossed = message
+            return []
+        self._crossed = None
         return self._take_offer(message)
+
+    def poll(self, now: float) -> list[NegotiateChannels]:
+        """What to say, now that some time has passed."""
+        if now < self.due or self._crossed is None:
+            return []
+        crossed, self._crossed = self._crossed, None
+        return self._take_offer(crossed)
+
+    @property
+    def due(self) -> float:
+        """When to `poll`."""
+        return self._crossed_due if self._crossed is not None and self._pending is None else float("inf")
 
     def _take_answer(self, message: NegotiateChannels) -> None:
         for content in message.contents:

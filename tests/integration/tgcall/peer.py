@@ -10,6 +10,7 @@ import base64
 import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -211,6 +212,16 @@ class _Process:
             with contextlib.suppress(self.library.BaseRTCException):
                 await self.native.send_signaling_data(number, blob)
 
+    async def exchange(self, number: int, message: dict[str, Any]) -> None:
+        """Make a key with somebody, as the caller."""
+        native = self.native
+        prime = bytes.fromhex(message["prime"])
+        await native.create_p2p_call(number)
+        await native.init_exchange(number, self.library.DhConfig(message["g"], prime, os.urandom(256)), None)
+        made = await native.exchange_keys(number, bytes.fromhex(message["g_b"]), 0)
+        emoji = await native.get_emojis_fingerprint(number)
+        self.tell("exchange", number, g_a=made.g_a_or_b.hex(), fingerprint=made.key_fingerprint, emoji=emoji)
+
     async def leave(self, number: int) -> None:
         self.said.pop(number, None)
         async with self.setting_up:
@@ -265,8 +276,8 @@ class _Process:
             case "mute" | "unmute":
                 await getattr(self.native, do)(number)
                 self.tell(do, number)
-            case "emoji":
-                self.tell("emoji", number, text=await self.native.get_emojis_fingerprint(number))
+            case "exchange":
+                await self.exchange(number, message)
             case "leave":
                 self.start(f"leave {number}", self.leave(number))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -75,12 +76,17 @@ class FakeReflector(asyncio.DatagramProtocol):
 
     Attributes:
         lost: While true, everything that comes is dropped.
+        loss, jitter_s, copies: What is done to the packets passed on by UDP.
         forwarded: Packets passed on.
     """
 
     def __init__(self) -> None:
         self.lost = False
+        self.loss = 0.0
+        self.jitter_s = 0.0
+        self.copies = 1
         self.forwarded = 0
+        self._dice = random.Random(1)
         self.peer_tag = os.urandom(16)
         self._udp: dict[bytes, tuple[str, int]] = {}
         self._tcp: dict[bytes, asyncio.StreamWriter] = {}
@@ -123,7 +129,10 @@ class FakeReflector(asyncio.DatagramProtocol):
     def _forward(self, data: bytes) -> None:
         self.forwarded += 1
         if (addr := self._udp.get(data[:16])) and self._transport is not None:
-            self._transport.sendto(data, addr)
+            if self._dice.random() >= self.loss:
+                loop = asyncio.get_running_loop()
+                for _ in range(self.copies):
+                    loop.call_later(self._dice.random() * self.jitter_s, self._transport.sendto, data, addr)
         elif writer := self._tcp.get(data[:16]):
             writer.write(len(data).to_bytes(4, "little") + data)
 

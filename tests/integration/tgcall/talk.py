@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,9 +93,20 @@ async def call_with_user(
 
 @contextlib.asynccontextmanager
 async def call_between_ours(
-    engine: CallEngine, *, version: str = "9.0.0", rate_hz: int = 8000, delay_s: float = 0.0
+    engine: CallEngine,
+    *,
+    version: str = "9.0.0",
+    rate_hz: int = 8000,
+    servers: Sequence[Server] = (),
+    p2p_allowed: bool = True,
+    custom_parameters: str | None = None,
+    carry: Callable[[Callable[[bytes], None], bytes], None] | None = None,
 ) -> AsyncIterator[tuple[Side, Side]]:
-    """A call of our engine with itself: caller and callee; connected."""
+    """A call of our engine with itself: caller and callee; connected.
+
+    Args:
+        carry: Takes each blob with the way to deliver it; may lose, repeat or delay it.
+    """
     loop = asyncio.get_running_loop()
     key = os.urandom(256)
     sides: list[Side] = []
@@ -105,15 +116,24 @@ async def call_between_ours(
         mutes: list[bool] = []
         other = 1 if outgoing else 0
 
-        def carry(blob: bytes) -> None:
-            loop.call_later(delay_s, lambda: sides[other].call.hear_signal(blob))
+        def send(blob: bytes) -> None:
+            def deliver(blob: bytes) -> None:
+                sides[other].call.hear_signal(blob)
+
+            if carry is None:
+                loop.call_soon(deliver, blob)
+            else:
+                carry(deliver, blob)
 
         call = engine.call(
             key=key,
             outgoing=outgoing,
             versions=[version],
             rate_hz=rate_hz,
-            send_signal=carry,
+            servers=servers,
+            p2p_allowed=p2p_allowed,
+            custom_parameters=custom_parameters,
+            send_signal=send,
             on_audio=frames.append,
             on_peer_muted=mutes.append,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,16 @@ from gateway.sandbox.network import ADDRESS
 from .peer import RATE_HZ, Users, loudest_hz
 from .relays import FakeReflector, coturn
 from .talk import Side, call_with_user, speak
+
+#: The prime that Telegram's servers give out. Source: https://core.telegram.org/mtproto/auth_key.
+TELEGRAM_PRIME = int(
+    "c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543ae"
+    "d44cce7c3720fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f642477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e"
+    "3c4f3a9060bee67cf9a4a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754fd17ed950d5965b4b9dd46582db1178d16"
+    "9c6bc465b0d6ff9ca3928fef5b9ae4e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f0d8115f635b105ee2e4e15d0"
+    "4b2454bf6f4fadf034b10403119cd8e3b92fcc5b",
+    16,
+)
 
 COMBINATIONS = list(itertools.product(library_versions(), (True, False)))
 
@@ -44,7 +55,7 @@ async def tones_both_ways(
         for number, side in enumerate(sides):
             side.heard()
             await users.heard(number)
-        await speak(sides, said, 2.0)
+        await speak(sides, said, 1.3)
         for number, (side, combination) in enumerate(zip(sides, COMBINATIONS, strict=True)):
             ours = loudest_hz(side.heard()[-side.rate_hz :], side.rate_hz)
             theirs = loudest_hz((await users.heard(number))[-RATE_HZ:], RATE_HZ)
@@ -69,13 +80,25 @@ async def test_tones_go_both_ways_through_a_reflector(engine: CallEngine, users:
         assert reflector.forwarded
 
 
-@pytest.mark.parametrize("version", ["9.0.0", "13.0.0"])
-async def test_peer_that_mutes_is_idle_and_not_concealed(engine: CallEngine, users: Users, version: str) -> None:
-    async with call_with_user(engine, users, 1, outgoing=True, version=version, hz=500) as side:
-        await asyncio.sleep(1.5)
+async def test_reflectors_are_numbered_by_the_order_of_their_ids(engine: CallEngine, users: Users) -> None:
+    async with FakeReflector.open(ADDRESS) as first, FakeReflector.open(ADDRESS) as second:
+        first.lost = True
+        other = Server(5, ADDRESS, "", 9, "user", "secret", stun=True)
+        servers = [other, second.server(80), first.server(70)]
+        async with call_with_user(
+            engine, users, 1, outgoing=True, version="9.0.0", hz=500, servers=servers, p2p_allowed=False
+        ) as side:
+            await asyncio.sleep(1.2)
+            assert second.forwarded
+            assert loudest_hz(side.heard()[-side.rate_hz // 2 :], side.rate_hz) == pytest.approx(500, abs=4)
+
+
+async def test_peer_that_mutes_is_idle_and_not_concealed(engine: CallEngine, users: Users) -> None:
+    async with call_with_user(engine, users, 1, outgoing=True, version="13.0.0", hz=500) as side:
+        await asyncio.sleep(1.2)
         before = side.call.stats()
         await users.ask("mute", 1)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(1.0)
         muted = side.call.stats()
         await users.ask("unmute", 1)
         await asyncio.sleep(0.5)
@@ -103,3 +126,16 @@ async def test_hangup_of_the_peer_is_seen_at_once(engine: CallEngine, users: Use
         users.tell("leave", 1)
         async with asyncio.timeout(1.0):
             assert await side.call.failed() is Failure.PEER_CLOSED
+
+
+async def test_key_and_pictures_are_those_that_the_peer_computes(users: Users) -> None:
+    """The exchange is done here for our side, and by ntgcalls for its own."""
+    from gateway.media.tgcall import key_emoji, key_fingerprint
+
+    ours = int.from_bytes(os.urandom(256), "big")
+    g_b = pow(3, ours, TELEGRAM_PRIME)
+    done = await users.ask("exchange", 1, prime=f"{TELEGRAM_PRIME:x}", g=3, g_b=f"{g_b:0512x}")
+    g_a = bytes.fromhex(done["g_a"])
+    key = pow(int.from_bytes(g_a, "big"), ours, TELEGRAM_PRIME).to_bytes(256, "big")
+    assert key_fingerprint(key) == done["fingerprint"]
+    assert "".join(key_emoji(key, g_a)) == done["emoji"].replace(" ", "")

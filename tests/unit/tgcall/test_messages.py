@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.media.tgcall.messages import (
@@ -96,6 +96,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["InitialSetup", "Candidates", "NegotiateChannels", "MediaState"]),
     st.dictionaries(

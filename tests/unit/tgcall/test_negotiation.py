@@ -57,6 +57,27 @@ def test_two_ends_of_ours_agree_in_two_exchanges() -> None:
     assert ends[1].sending == ends[0].receiving
 
 
+def test_offer_that_overtook_the_answer_to_ours_is_answered_in_the_end() -> None:
+    caller = Negotiation(True, OURS)
+    own = caller.begin()[0]
+    assert caller.hear(offer(), 0.0) == []
+    assert caller.poll(100.0) == []
+    caller.hear(answer_to(own), 1.0)
+    assert caller.poll(1.1) == []
+    assert [reply.exchange_id for reply in caller.poll(caller.due)] == [77]
+    assert caller.receiving == Stream(THEIRS, 111)
+    assert caller.poll(100.0) == []
+
+
+def test_crossed_offer_that_is_repeated_is_answered_once() -> None:
+    caller = Negotiation(True, OURS)
+    own = caller.begin()[0]
+    caller.hear(offer(77), 0.0)
+    caller.hear(answer_to(own), 1.0)
+    assert len(caller.hear(offer(78), 1.1)) == 1
+    assert caller.poll(100.0) == []
+
+
 def test_crossing_offers_are_settled_for_the_caller() -> None:
     caller = Negotiation(True, OURS)
     own = caller.begin()[0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.media.tgcall.model import Pcm
@@ -37,6 +37,7 @@ def test_frame_is_put_in_without_a_click(hz: float) -> None:
     assert largest_step(np.concatenate((pcm[:FRAME], spliced))) <= 1.6 * largest_step(pcm) + 50
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.binary(min_size=4 * FRAME, max_size=4 * FRAME))
 def test_no_sample_leaves_the_scale(noise: bytes) -> None:
     pcm = np.frombuffer(noise, np.int16)
