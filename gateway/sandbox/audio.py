@@ -54,8 +54,8 @@ class Match:
     """How well a recording holds what was sent.
 
     Attributes:
-        likeness: The peak of the normalised cross-correlation in the telephone band, 0..1.
-        delay_s: Where in the recording what was sent begins.
+        likeness: The mean over its pieces of the normalised cross-correlation in the telephone band, 0..1.
+        delay_s: Where in the recording what was sent begins: the median of its pieces.
     """
 
     likeness: float
@@ -63,18 +63,43 @@ class Match:
 
 
 def match(sent: Pcm, heard: Pcm, rate_hz: int) -> Match:
-    """Find `sent` in `heard`; both at `rate_hz`."""
+    """Find `sent` in `heard`; both at `rate_hz`.
+
+    Each second of it is looked for by itself, near where the whole fits best: a receiver's buffer stretches and
+    shortens the sound by and by, so that its delay is not the same all along.
+    """
     if not len(sent) or len(heard) < len(sent) // 2:
         return Match(0.0, 0.0)
-    size = 1 << (len(sent) + len(heard)).bit_length()
-    frequency = np.fft.rfftfreq(size, 1 / rate_hz)
-    band = (frequency >= BAND_HZ[0]) & (frequency <= BAND_HZ[1])
-    a, b = (np.where(band, np.fft.rfft(x.astype(np.float64), size), 0) for x in (sent, heard))
-    filtered = np.fft.irfft(b, size)
-    correlation = np.fft.irfft(b * np.conj(a), size)[: len(heard)]
-    at = int(np.argmax(correlation))
-    energy = float(np.sum(np.fft.irfft(a, size) ** 2)) * float(np.sum(filtered[at : at + len(sent)] ** 2))
-    return Match(float(correlation[at] / np.sqrt(energy)) if energy else 0.0, at / rate_hz)
+    sent_band, heard_band = _telephone_band(sent, rate_hz), _telephone_band(heard, rate_hz)
+    lead = _place(np.abs(sent_band), np.abs(heard_band))
+    found = []
+    loud = np.sqrt(np.mean(sent_band**2)) / 4
+    for begin in range(0, len(sent_band) - rate_hz // 2, rate_hz):
+        piece = sent_band[begin : begin + rate_hz]
+        if np.sqrt(np.mean(piece**2)) < loud:
+            continue  # a pause fits anywhere
+        first = max(0, begin + lead - rate_hz // 4)
+        window = heard_band[first : begin + lead + len(piece) + rate_hz // 4]
+        at = _place(piece, window)
+        there = window[at : at + len(piece)]
+        energy = float(np.sum(piece[: len(there)] ** 2) * np.sum(there**2))
+        likeness = float(np.dot(piece[: len(there)], there)) / np.sqrt(energy) if energy else 0.0
+        found.append((likeness, (first + at - begin) / rate_hz))
+    return Match(float(np.mean([one for one, _ in found])), float(np.median([delay for _, delay in found])))
+
+
+def _telephone_band(pcm: Pcm, rate_hz: int) -> NDArray[np.float64]:
+    spectrum = np.fft.rfft(pcm.astype(np.float64))
+    frequency = np.fft.rfftfreq(len(pcm), 1 / rate_hz)
+    spectrum[(frequency < BAND_HZ[0]) | (frequency > BAND_HZ[1])] = 0
+    return np.fft.irfft(spectrum, len(pcm))
+
+
+def _place(piece: NDArray[np.float64], window: NDArray[np.float64]) -> int:
+    """Where in the window the piece fits best."""
+    size = 1 << (len(piece) + len(window)).bit_length()
+    correlation = np.fft.irfft(np.fft.rfft(window, size) * np.conj(np.fft.rfft(piece, size)), size)
+    return int(np.argmax(correlation[: max(1, len(window))]))
 
 
 def resampled(pcm: Pcm, from_hz: int, to_hz: int) -> Pcm:

@@ -1,0 +1,165 @@
+"""The house: every part made, opened in the order of dependence, and closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from gateway.call.model import Direction, Transport
+from gateway.call.switchboard import Switchboard
+from gateway.control import rpc
+from gateway.control.accounts import Accounts
+from gateway.control.calls import Calls
+from gateway.control.lines import Lines, Offered
+from gateway.control.ownership import own
+from gateway.control.requests import UseCases
+from gateway.control.roster import Roster
+from gateway.media.pool import MediaPool
+from gateway.provisioning import Provisioner
+from gateway.settings import Settings
+from gateway.sip.embedded import Asterisk
+from gateway.sip.listen import SipPorts, own_address
+from gateway.sip.side import SipSide
+from gateway.storage import Store
+from gateway.telegram.account import AccountState, AccountStatus
+from gateway.telegram.login import log_out
+from gateway.telegram.side import TelegramSide
+
+log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """A node, open for as long as the block lasts. Its parts are attributes, for faces, the demo and tests.
+
+    On the way out, calls that still run are ended, and both sides told.
+    """
+
+    store: Store
+    asterisk: Asterisk
+    provisioner: Provisioner
+    pool: MediaPool
+    board: Switchboard
+    sip: SipSide
+    telegram: TelegramSide
+    accounts: Accounts
+    lines: Lines
+    calls: Calls
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._house = AsyncExitStack()
+        self._status_news = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as house:
+            await self._open(house)
+            self._house = house.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._house.__aexit__(kind, error, trace)
+
+    async def _open(self, house: AsyncExitStack) -> None:
+        settings = self.settings
+        settings.telegram.require_api()
+        house.enter_context(own(settings.state))
+        self.store = await house.enter_async_context(Store(settings.storage, settings.state))
+        roster = Roster()
+        await roster.load(self.store)
+        self.pool = await house.enter_async_context(MediaPool(settings.media))
+        self.board = await house.enter_async_context(
+            Switchboard(roster, self.pool, self.store.records, settings.call.limits, settings.call.limit)
+        )
+        self.asterisk = await house.enter_async_context(Asterisk(settings.asterisk, settings.state / "asterisk"))
+        self.provisioner = await house.enter_async_context(
+            Provisioner(lambda: self.asterisk.ami, self.asterisk.log_file if self.asterisk.embedded else None)
+        )
+        self.sip = await house.enter_async_context(SipSide(self.asterisk, self.board))
+        self.telegram = await house.enter_async_context(
+            TelegramSide(
+                settings.telegram, self.store.telegram, self.board, lambda: self.pool.versions, self._status_changed
+            )
+        )
+        self.board.connect(Direction.SIP_TO_TELEGRAM, self.telegram)
+        self.board.connect(Direction.TELEGRAM_TO_SIP, self.sip)
+        house.push_async_callback(self.board.drain, 0)
+        use_cases = _use_cases(settings, self.store, roster, self)
+        self.accounts, self.lines, self.calls = use_cases.accounts, use_cases.lines, use_cases.calls
+        await self.lines.apply()
+        self.accounts.bring_online()
+        await house.enter_async_context(rpc.serving(settings.state, use_cases))
+
+    async def online(self, account_id: int) -> None:
+        """Wait until an account is online."""
+        while self.telegram.status(account_id).state is not AccountState.ONLINE:
+            self._status_news.clear()
+            await self._status_news.wait()
+
+    def _status_changed(self, account_id: int, status: AccountStatus) -> None:
+        self._status_news.set()
+
+
+async def serve(settings: Settings) -> None:
+    """Run a node until it is told to stop: SIGTERM drains first, SIGINT stops now, and so does a second signal."""
+    loop = asyncio.get_running_loop()
+    stop, now = asyncio.Event(), asyncio.Event()
+
+    def told_to_stop(at_once: bool) -> None:
+        if at_once or stop.is_set():
+            now.set()
+        stop.set()
+
+    async with Gateway(settings) as gateway:
+        for sign, at_once in ((signal.SIGTERM, False), (signal.SIGINT, True)):
+            loop.add_signal_handler(sign, told_to_stop, at_once)
+        log.info("gateway is up", **gateway.asterisk.ports.fields())
+        await stop.wait()
+        log.info("gateway is draining", calls=len(gateway.board.calls), seconds=settings.call.drain_s)
+        ways_out = [
+            asyncio.create_task(gateway.board.drain(settings.call.drain_s), name="drain"),
+            asyncio.create_task(now.wait(), name="stop now"),
+        ]
+        await asyncio.wait(ways_out, return_when=asyncio.FIRST_COMPLETED)
+        for task in ways_out:
+            task.cancel()
+        await asyncio.gather(*ways_out, return_exceptions=True)
+    log.info("gateway stopped")
+
+
+@asynccontextmanager
+async def store_alone(settings: Settings) -> AsyncIterator[UseCases]:
+    """The use-cases where no gateway runs: they change the store, and its next start applies it."""
+    async with Store(settings.storage, settings.state) as store:
+        roster = Roster()
+        await roster.load(store)
+        yield _use_cases(settings, store, roster, None)
+
+
+def _use_cases(settings: Settings, store: Store, roster: Roster, gateway: Gateway | None) -> UseCases:
+    lines = Lines(store, roster, gateway.provisioner if gateway else None, _offered(settings, gateway))
+    accounts = Accounts(
+        store, roster, lines, gateway.telegram if gateway else None, lambda secret: log_out(settings.telegram, secret)
+    )
+    calls = Calls(store, roster, (lambda: [one.record for one in gateway.board.calls.values()]) if gateway else None)
+    return UseCases(accounts, lines, calls)
+
+
+def _offered(settings: Settings, gateway: Gateway | None) -> Offered:
+    """Where a PBX reaches us: the address outside, or this host's own."""
+    sip = settings.asterisk
+    host = sip.external_address or (own_address() if sip.bind in ("", "0.0.0.0", "::") else sip.bind)
+
+    def offered(transport: Transport) -> tuple[str, int] | None:
+        ports = gateway.asterisk.ports if gateway else SipPorts(sip.udp_port, sip.tcp_port, sip.tls_port)
+        port = {Transport.UDP: ports.udp, Transport.TCP: ports.tcp, Transport.TLS: ports.tls}[transport]
+        return None if port is None else (host, port)
+
+    return offered

@@ -1,0 +1,1 @@
+"""What the commands say and ask in a terminal."""
