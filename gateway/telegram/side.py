@@ -35,6 +35,7 @@ class _Kept:
 
     account: SessionAccount
     life: asyncio.Task[None]
+    leaving: bool = False
 
 
 class TelegramSide:
@@ -100,15 +101,18 @@ class TelegramSide:
 
     async def remove(self, account_id: int) -> None:
         """Take an account offline; its calls end."""
-        kept = self._kept.pop(account_id, None)
+        kept = self._kept.get(account_id)
         if kept is None:
             return
+        kept.leaving = True
         kept.account.book.abandon_all("the session account was switched off")
         try:
             await kept.account.farewells.settle()
         finally:
             kept.life.cancel()
+        # Its place is taken until the last connection is closed: a login has one owner.
         await asyncio.wait({kept.life})
+        self._kept.pop(account_id, None)
 
     async def update(self, account: Account) -> None:
         """An account's settings changed; its connection and calls stay, unless it was enabled or disabled."""
@@ -137,14 +141,14 @@ class TelegramSide:
 
     def far_leg(self, route: Route, media: Media) -> Leg:
         kept = self._kept.get(route.account.id)
-        if kept is None:
+        if kept is None or kept.leaving:
             return OfflineLeg(f"telegram account {route.account.id}")
         return FarLeg(kept.account, self._versions, media)
 
     def _requested(self, account_id: int, call: types.PhoneCallRequested, users: Mapping[int, Any]) -> None:
         """A user calls. From here on news of the call goes to the leg; the offer may wait for who he is."""
         kept = self._kept.get(account_id)
-        if kept is None:
+        if kept is None or kept.leaving:
             return
         leg = NearLeg(kept.account, self._versions, call)
         age_s = (kept.account.server_now() - call.date).total_seconds()
