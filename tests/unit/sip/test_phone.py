@@ -13,7 +13,7 @@ from gateway.media.model import AudioFormat
 from gateway.sandbox import audio
 from gateway.sandbox.phone import BUSY, DECLINE, RING, Behaviour, Phone, PhoneError
 from gateway.sandbox.phone.message import Message, Sdp, authorization, digest_response, fields_of
-from gateway.sandbox.phone.sound import _TO_PCM, _encoded, rate_of
+from gateway.sandbox.phone.sound import _TO_PCM, _companded, rate_of
 from tests.asterisk_fixtures import eventually
 
 Pair = tuple[Phone, Phone]
@@ -188,6 +188,6 @@ def test_the_tables_agree_with_those_of_the_gateway(name: str) -> None:
     ours = _TO_PCM[AudioFormat(name).payload_type]
     assert np.array_equal(ours, theirs.decode(memoryview(everything)))
     sound = audio.tone(440, 0.1, 8000, -3)
-    back = ours.take(np.frombuffer(_encoded(name, sound.tobytes()), np.uint8)).astype(int)
+    back = ours.take(np.frombuffer(_companded(name, sound.tobytes()), np.uint8)).astype(int)
     also = ours.take(np.frombuffer(theirs.encode(sound), np.uint8)).astype(int)
     assert np.abs(back - sound).max() <= np.abs(also - sound).max() + 1
