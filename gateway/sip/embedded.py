@@ -249,7 +249,7 @@ class Asterisk:
                 try:
                     await self._start()
                     break
-                except AsteriskError as error:
+                except (AsteriskError, OSError) as error:
                     log.error("asterisk did not start again", reason=str(error))
                     await self._end()
 

@@ -28,7 +28,8 @@ HEADER_BYTES: Final = 250
 
 #: What may be dialled: nothing that means anything to Asterisk's Dial or to a SIP address.
 _NUMBER: Final = re.compile(r"[+*#0-9A-Za-z._-]{0,64}")
-_HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,40}")
+#: Headers of ours alone: From and its like are the line's and the dialplan's.
+_HEADER: Final = re.compile(r"X-[A-Za-z0-9-]{1,40}")
 
 Hear = Callable[[Event], None]
 

@@ -126,13 +126,15 @@ async def test_headers_and_names_reach_the_pbx_and_nothing_in_them_becomes_sip(h
     headers = {
         "X-TG-ID": "42",
         "X-TG-FirstName": 'Анна, "quoted"; ${EXTEN}\r\nX-Evil: 2',
-        "Bad Name\r\n": "x",
+        "X-Bad Name\r\n": "x",
+        "Via": "not ours to add",
     }
     leg, _ = here.far()
     await leg.dial("100", Party('9"\r\nX-Evil: 3', name, headers=headers), no_alerting)
     call = await here.phone.came.get()
     invite = call.invite
     assert not invite.all("X-Evil")
+    assert len(invite.all("Via")) == 1
     assert invite.get("X-TG-ID") == "42"
     assert invite.get("X-TG-FirstName") == 'Анна, "quoted"; ${EXTEN} X-Evil: 2'
     assert invite.get("From").startswith('"Ann X-Evil: 1 😀 яяя')

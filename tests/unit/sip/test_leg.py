@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.media.model import AudioFormat
@@ -25,6 +25,7 @@ def test_the_audio_follows_the_codec_and_is_g722_for_all_that_must_be_transcoded
     assert audio_format(native) is expected
 
 
+@settings(deadline=None)
 @given(st.text(), st.integers(0, 200))
 def test_safe_text_is_short_one_line_and_without_controls(text: str, limit: int) -> None:
     safe = safe_text(text, limit)
