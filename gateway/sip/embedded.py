@@ -77,7 +77,7 @@ class Asterisk:
 
     def __init__(self, settings: AsteriskSettings, state: Path) -> None:
         self._settings = settings
-        self._state = state
+        self._state = state.absolute()  # it is where Asterisk runs, too
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stack = contextlib.ExitStack()
@@ -293,6 +293,7 @@ def find(prefix: Path) -> Command:
     Raises:
         AsteriskError: There is none.
     """
+    prefix = prefix.absolute()
     program = prefix / "usr/sbin/asterisk"
     loader = next(prefix.glob("usr/lib/*-linux-gnu*/ld-linux*.so.*"), None)
     if program.exists() and loader is not None:
