@@ -14,7 +14,7 @@ from typing import Any, Final
 import regex
 
 from gateway.call.model import DtmfMethod, Transport
-from gateway.call.numbers import split_rule
+from gateway.call.numbers import RULE_TIMEOUT_S, split_rule
 from gateway.errors import GatewayError
 
 CODECS: Final = ("g722", "alaw", "ulaw", "opus", "gsm")
@@ -185,8 +185,8 @@ def number_rules(text: str) -> str:
             regex.compile(pattern)
             if replacement is not None:
                 # Made optional it matches even here, and only then is the replacement looked at.
-                regex.sub(f"(?:{pattern})?", replacement, "")
-        except (regex.error, IndexError) as error:
+                regex.sub(f"(?:{pattern})?", replacement, "", timeout=RULE_TIMEOUT_S)
+        except (regex.error, IndexError, TimeoutError) as error:
             raise GrammarError(
                 f"The rule “{rule}” is no regular expression ({error}). A good one is “^8(?=\\d{{10}}$)=+7”."
             ) from error
