@@ -28,7 +28,8 @@ class Subject:
         self.said: dict[int, tuple[bytes, int, int]] = {}
         self.said_at: dict[int, list[float]] = {}
         self.keep: set[int] = set()
-        self.out: list[str] = []
+        self.tasks: list[asyncio.Future[None]] = []
+        self.rate_hz = 8000
 
     def tell(self, event: str, number: int, **fields: Any) -> None:
         sys.stdout.write(json.dumps({"event": event, "call": number, **fields}) + "\n")
@@ -57,7 +58,7 @@ class Subject:
             on_audio=on_audio,
         )
         self.rate_hz = message["rate"]
-        self.watch = asyncio.ensure_future(self.connected(number, call))
+        self.tasks.append(asyncio.ensure_future(self.connected(number, call)))
 
     async def connected(self, number: int, call: Call) -> None:
         await call.connected()

@@ -14,9 +14,9 @@ import psutil
 import structlog
 
 from gateway.media.tgcall import CallEngine
+from tests.integration.tgcall.peer import Users
 
 from ._engine_users import NTGCALLS, OURS, CheapUsers, spare_decoding, speech
-from tests.integration.tgcall.peer import Users
 
 Row = dict[str, Any]
 
@@ -78,8 +78,7 @@ async def _dial(cheap: CheapUsers, users: Users, begin: int, end: int, rate_hz: 
     for number in range(begin, end):
         spare_decoding(cheap.dial(number, rate_hz))
     async with asyncio.timeout(60):
-        while any("CONNECTED" not in users.states.get(number, ()) for number in range(begin, end)):
-            await asyncio.sleep(0.002)
+        await asyncio.gather(*(users.connected(number) for number in range(begin, end)))
 
 
 async def _late(users: Users) -> int:

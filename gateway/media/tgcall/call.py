@@ -77,7 +77,7 @@ class Call:
         self._signals_sent = self._signals_received = self._ignored = 0
         self._signal_limit = TokenBucket(SIGNALS_PER_S, SIGNALS_AT_ONCE)
         self._signalling = open_signalling(
-            self.version, custom_parameters, SignallingCipher(key, outgoing), self._signal, now
+            self.version, custom_parameters, SignallingCipher(key, outgoing), self._signal
         )
         self._sender = Sender(rate_hz, dtx)
         self._receiver = Receiver(rate_hz)
@@ -141,7 +141,7 @@ class Call:
     def hear_signal(self, blob: bytes) -> None:
         """Take a blob of the peer's signalling. What is not the peer's is dropped."""
         now = self._clock()
-        if self._state in (CallState.FAILED, CallState.CLOSED):
+        if self._over.is_set():
             return
         if not self._signal_limit.take(now):
             self._ignored += 1
@@ -178,6 +178,8 @@ class Call:
 
     def restart_ice(self) -> None:
         """Look for paths anew, with new credentials. The present one carries the call meanwhile."""
+        if self._over.is_set():
+            return
         candidates = self._transport.restart_ice()
         self._restart_asked = True
         self._introduce()
@@ -223,8 +225,9 @@ class Call:
     # -- signalling ----------------------------------------------------------------------------------------------
 
     def _signal(self, blob: bytes) -> None:
-        self._signals_sent += 1
-        self._send_signal(blob)
+        if not self._over.is_set():
+            self._signals_sent += 1
+            self._send_signal(blob)
 
     def _introduce(self) -> None:
         """Say who we are on the network, and what was found so far."""
@@ -437,7 +440,7 @@ class Call:
         return Failure.NO_HANDSHAKE if self._srtp is None else Failure.NO_AUDIO_AGREED
 
     def _fail(self, failure: Failure) -> None:
-        if self._state in (CallState.FAILED, CallState.CLOSED):
+        if self._over.is_set():
             return
         log.info("call failed", reason=failure.value, version=self.version)
         self._state = CallState.FAILED

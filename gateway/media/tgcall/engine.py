@@ -77,7 +77,8 @@ class CallEngine:
             p2p_allowed: Whether the peer may learn this host's addresses; else only relays are used.
             rate_hz: Of the audio, both ways: 8000 or 16000 (12000, 24000 and 48000 work as well).
             custom_parameters: Of the established call.
-            send_signal: Takes each blob for `phone.sendSignalingData`, in order; must not wait.
+            send_signal: Takes each blob for `phone.sendSignalingData`, in order, the first before this returns; must
+                not wait.
             on_audio: Takes a frame of 20 ms, every 20 ms, from the connection on; must not wait, nor change it.
             on_peer_muted: Told when the peer mutes or unmutes itself.
             dtx: Send nothing while nothing is said.

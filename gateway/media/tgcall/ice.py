@@ -326,7 +326,9 @@ class IceAgent:
 
     def _hear_request(self, message: StunMessage, path: Path, source: Address, now: float) -> None:
         credentials = self._addressed(message)
-        if not self._requests.take(now) or credentials is None or not message.signed_with(credentials.pwd.encode()):
+        # Strangers are limited apart, so that they can't use up what the peer needs.
+        welcome = (path, source) in self._pairs or self._requests.take(now)
+        if not welcome or credentials is None or not message.signed_with(credentials.pwd.encode()):
             self.ignored += 1
             return
         key = credentials.pwd.encode()

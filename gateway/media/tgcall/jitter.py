@@ -96,7 +96,7 @@ class JitterBuffer:
         self._silence.setflags(write=False)
         self._played = self._silence
         self._concealed_ms = 0
-        self._due = 0.0
+        self._due: float | None = None  # of the next pull; None before the first
         self._last_heard = 0.0
         self._slacks: deque[tuple[float, float]] = deque()
         self._shift = 0.0
@@ -132,9 +132,12 @@ class JitterBuffer:
     # -- packets in ----------------------------------------------------------------------------------------------
 
     def push(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
-        """Take a packet; an empty payload is padding, which uses up its number only."""
+        """Take a packet; an empty payload is padding, which uses up its number only.
+
+        Before the first pull nobody listens yet, and nothing is kept.
+        """
         ticks = packet_ticks(payload)
-        if payload and not ticks:
+        if self._due is None or (payload and not ticks):
             return
         number, stamp = self._unwrap(sequence, timestamp)
         self._last_heard = now
@@ -187,6 +190,7 @@ class JitterBuffer:
         self._begin()
         self._active = True
         self._next = number
+        assert self._due is not None
         wait = max(0, -int((self._due - now - self._wanted_slack()) // FRAME_S))
         self._head = self._end = packet.timestamp - wait * FRAME_TICKS
 
@@ -200,6 +204,7 @@ class JitterBuffer:
 
     def _slack(self, packet: _Packet, now: float) -> float:
         """How long before the pull that needs it a packet has come; negative if it is late."""
+        assert self._due is not None
         frames = (packet.timestamp - self._head) // FRAME_TICKS
         return self._due + frames * FRAME_S - now
 

@@ -59,9 +59,9 @@ class SignallingChannel(Protocol):
 
 
 def open_signalling(
-    version: str, custom_parameters: str | None, cipher: SignallingCipher, send: Callable[[bytes], None], now: float
+    version: str, custom_parameters: str | None, cipher: SignallingCipher, send: Callable[[bytes], None]
 ) -> SignallingChannel:
-    """Open the channel that this version and this call's parameters ask for.
+    """Make the channel that this version and this call's parameters ask for; the first `poll` opens it.
 
     Raises:
         UnsupportedError: They ask for a transport that we don't speak.
@@ -73,7 +73,7 @@ def open_signalling(
         return ReliableChannel(cipher, send)
     if parameters.get("network_signaling_nosctp"):
         return BareChannel(cipher, send)
-    return SctpChannel(cipher, send, now)
+    return SctpChannel(cipher, send)
 
 
 def parse_parameters(text: str | None) -> dict[str, Any]:
@@ -126,10 +126,9 @@ class SctpChannel:
     Both ends open at once; a newer callee keeps silent until it hears something.
     """
 
-    def __init__(self, cipher: SignallingCipher, send: Callable[[bytes], None], now: float) -> None:
+    def __init__(self, cipher: SignallingCipher, send: Callable[[bytes], None]) -> None:
         self._packer = _Packer(cipher)
         self._sctp = Sctp(send)
-        self._sctp.connect(now)
 
     def send(self, message: bytes) -> None:
         self._sctp.send(SctpMessage(0, PPID_BINARY, self._packer.pack(message)))
@@ -144,6 +143,7 @@ class SctpChannel:
         return messages
 
     def poll(self, now: float) -> float:
+        self._sctp.connect(now)
         return self._sctp.poll(now)
 
 

@@ -47,7 +47,7 @@ class Users:
         self._answers: dict[tuple[str, int], asyncio.Future[dict[str, Any]]] = {}
         self.states: dict[int, list[str]] = {}
         self.sources: dict[int, list[str]] = {}
-        self.connected_at: dict[int, float] = {}
+        self._connected: dict[int, asyncio.Event] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -115,6 +115,9 @@ class Users:
     def hear_signal(self, number: int, blob: bytes) -> None:
         self.tell("signal", number, blob=base64.b64encode(blob).decode())
 
+    async def connected(self, number: int) -> None:
+        await self._connected.setdefault(number, asyncio.Event()).wait()
+
     async def heard(self, number: int) -> Samples:
         """What the user heard since he was last asked, at his rate."""
         answer = await self.ask("heard", number)
@@ -131,7 +134,7 @@ class Users:
                 case "state":
                     self.states.setdefault(number, []).append(message["state"])
                     if message["state"] == "CONNECTED":
-                        self.connected_at.setdefault(number, time.monotonic())
+                        self._connected.setdefault(number, asyncio.Event()).set()
                 case "source":
                     self.sources.setdefault(number, []).append(message["state"])
                 case event:

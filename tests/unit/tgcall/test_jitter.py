@@ -207,6 +207,18 @@ def test_announced_mute_is_idle_after_one_frame() -> None:
     assert not buffer.pull(60 * FRAME_S).any()
 
 
+def test_packets_that_come_before_anybody_listens_are_not_kept() -> None:
+    buffer = JitterBuffer(Clockwork(), RATE_HZ)
+    heard = []
+    for n in range(300):
+        now = 1000.0 + n * FRAME_S
+        buffer.push(n, n * FRAME_TICKS, bytes([TOC[20]]) + (n * FRAME).to_bytes(8, "big"), now)
+        if n >= 100:
+            heard.append(buffer.pull(now + 0.001))
+    assert heard[5].any()
+    assert buffer.delay_ms < 30
+
+
 def test_sender_that_pauses_its_own_clock_loses_nothing() -> None:
     """What is fed drives the clock of some libraries: after a pause their time stamps go on as if there were none."""
     decoder = Clockwork()

@@ -48,13 +48,13 @@ def test_no_common_version_is_refused(offered: list[str]) -> None:
 def test_version_and_parameters_decide_how_signalling_travels(
     version: str, parameters: str | None, kind: type[object]
 ) -> None:
-    channel = open_signalling(version, parameters, SignallingCipher(KEY, True), lambda _: None, 0.0)
+    channel = open_signalling(version, parameters, SignallingCipher(KEY, True), lambda _: None)
     assert isinstance(channel, kind)
 
 
 def test_transport_that_we_do_not_speak_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="KCP"):
-        open_signalling("13.0.0", '{"network_kcp_experiment": true}', SignallingCipher(KEY, True), lambda _: None, 0.0)
+        open_signalling("13.0.0", '{"network_kcp_experiment": true}', SignallingCipher(KEY, True), lambda _: None)
 
 
 def test_bare_blobs_go_both_ways_and_replays_are_dropped() -> None:
@@ -89,7 +89,8 @@ def test_bad_message_on_an_association_does_not_cost_the_good_ones() -> None:
 
     ours: list[bytes] = []
     theirs: list[bytes] = []
-    channel = SctpChannel(SignallingCipher(KEY, True), ours.append, 0.0)
+    channel = SctpChannel(SignallingCipher(KEY, True), ours.append)
+    channel.poll(0.0)
     peer = Sctp(theirs.append)
     peer.connect(0.0)
     peer.send(SctpMessage(0, 53, b"nonsense that no key made"))

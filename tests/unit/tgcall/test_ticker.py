@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.media.tgcall.limits import TokenBucket
+from gateway.media.tgcall.sockets import TcpStream, UdpSocket, local_addresses
+from gateway.media.tgcall.ticker import PERIOD_S, PHASES, Ticker
+from gateway.sandbox.network import ADDRESS
+
+
+async def test_every_member_is_called_each_period_at_exact_times() -> None:
+    ticker = Ticker()
+    dues: dict[int, list[float]] = {n: [] for n in range(2 * PHASES)}
+    for n, seen in dues.items():
+        ticker.add(n, seen.append)
+    await asyncio.sleep(0.31)
+    for n in dues:
+        ticker.remove(n)
+    for seen in dues.values():
+        assert len(seen) >= 12
+        steps = [later - earlier for earlier, later in itertools.pairwise(seen)]
+        assert steps == pytest.approx([PERIOD_S] * len(steps))
+    assert len({round(seen[0] / PERIOD_S % 1, 2) for seen in dues.values()}) == PHASES
+
+
+async def test_member_that_fails_does_not_stop_the_others() -> None:
+    ticker = Ticker()
+    seen: list[float] = []
+
+    def fails(_: float) -> None:
+        raise ZeroDivisionError
+
+    with capture_logs() as logs:
+        for n in range(PHASES):
+            ticker.add(n, fails)
+        for n in range(PHASES):
+            ticker.add(n + PHASES, seen.append)
+        await asyncio.sleep(0.1)
+        for n in range(2 * PHASES):
+            ticker.remove(n)
+    assert len(seen) >= 8
+    assert logs[0]["event"] == "a call's tick failed"
+
+
+async def test_late_ticks_are_caught_up_and_counted() -> None:
+    ticker = Ticker()
+    seen: list[float] = []
+    ticker.add(1, seen.append)
+    await asyncio.sleep(0.05)
+    time.sleep(0.1)  # noqa: ASYNC251  # somebody blocks the loop
+    await asyncio.sleep(0.05)
+    ticker.remove(1)
+    assert ticker.late >= 2
+    assert len(seen) >= 8
+
+
+async def test_silent_ticker_rests() -> None:
+    ticker = Ticker()
+    ticker.add(1, lambda _: None)
+    ticker.remove(1)
+    ticker.remove(1)
+    assert ticker._timer is None
+
+
+def test_bucket_lets_the_burst_through_and_then_its_rate() -> None:
+    bucket = TokenBucket(10, 5)
+    assert sum(bucket.take(100.0) for _ in range(20)) == 5
+    assert sum(bucket.take(101.0) for _ in range(20)) == 5
+    assert sum(bucket.take(101.0 + n / 100) for n in range(100)) == pytest.approx(10, abs=1)
+
+
+def test_own_addresses_are_found_and_loopback_only_if_asked_for() -> None:
+    assert ADDRESS in local_addresses(allow_loopback=False)
+    assert "127.0.0.1" not in local_addresses(allow_loopback=False)
+    assert "127.0.0.1" in local_addresses(allow_loopback=True)
+
+
+async def test_datagrams_go_and_come_and_a_closed_socket_drops_them() -> None:
+    heard: list[bytes] = []
+    one = UdpSocket(socket.AF_INET, lambda data, _: heard.append(data))
+    other = UdpSocket(socket.AF_INET, lambda data, _: None)
+    for n in range(20):
+        other.send(b"%d" % n, ("127.0.0.1", one.port))
+    await asyncio.sleep(0.05)
+    assert heard == [b"%d" % n for n in range(20)]
+    one.close()
+    one.close()
+    one.send(b"x", ("127.0.0.1", other.port))
+    other.send(b"x" * 100_000, ("127.0.0.1", 9))
+    other.close()
+
+
+async def test_stream_that_cannot_be_made_is_told_once() -> None:
+    told: list[str] = []
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        stream = TcpStream(
+            unused.getsockname(), lambda: told.append("opened"), lambda _: None, lambda: told.append("closed")
+        )
+        stream.send(b"nobody hears it")
+        await asyncio.sleep(0.05)
+    stream.close()
+    assert told == ["closed"]
+
+
+async def test_stream_drops_what_a_slow_reader_does_not_take_and_stays_bounded() -> None:
+    opened = asyncio.Event()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        stream = TcpStream(listening.getsockname(), opened.set, lambda _: None, lambda: None)
+        async with asyncio.timeout(2):
+            await opened.wait()
+        for _ in range(10_000):
+            stream.send(bytes(1000))
+        assert len(stream._unsent) <= 64 * 1024
+        stream.close()
