@@ -27,6 +27,7 @@ class Subject:
         self.heard_at: dict[int, list[float]] = {}
         self.said: dict[int, tuple[bytes, int, int]] = {}
         self.said_at: dict[int, list[float]] = {}
+        self.moments: list[list[int]] = [[] for _ in range(10)]
         self.keep: set[int] = set()
         self.tasks: list[asyncio.Future[None]] = []
         self.rate_hz = 8000
@@ -70,9 +71,8 @@ class Subject:
         while True:
             ticks += 1
             await asyncio.sleep(max(0.0, start + ticks * 0.002 - self.loop.time()))
-            for number, (pcm, at, size) in list(self.said.items()):
-                if number % 10 != ticks % 10:
-                    continue
+            for number in self.moments[ticks % 10]:
+                pcm, at, size = self.said[number]
                 if at == 0:
                     self.said_at[number].append(time.monotonic())
                 self.said[number] = pcm, (at + size) % len(pcm), size
@@ -98,6 +98,7 @@ class Subject:
                 size = self.rate_hz // 50 * 2
                 pcm = base64.b64decode(message["pcm"])
                 self.said[number] = pcm[: len(pcm) - len(pcm) % size], 0, size
+                self.moments[number % 10].append(number)
                 self.tell("say", number)
             case "keep":
                 self.keep.add(number)
@@ -115,7 +116,7 @@ class Subject:
                 stats = self.calls[number].stats()
                 self.tell("stats", number, text=str(stats), concealed_ms=stats.concealed_ms, lost=stats.lost)
             case "leave":
-                self.said.pop(number, None)
+                self.moments[number % 10].remove(number)
                 await self.calls.pop(number).close()
                 self.tell("leave", number)
 

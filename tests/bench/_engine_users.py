@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 import gateway.sandbox
 from gateway.media.tgcall import Call, CallEngine, library_versions
@@ -29,10 +30,15 @@ def speech(rate_hz: int) -> Samples:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
         step = file.getframerate() // rate_hz
     if step > 1:
-        width = 32 * step + 1
-        window = np.sinc((np.arange(width) - width // 2) / step) * np.hamming(width)
+        window = _low_pass(step)
         samples = np.convolve(samples, window / window.sum(), "same")[::step].astype(np.int16)
     return samples[: len(samples) - len(samples) % (rate_hz // 10)]
+
+
+def _low_pass(step: int) -> npt.NDArray[np.float64]:
+    """Keeps the lowest `step`-th part of the spectrum."""
+    width = 32 * step + 1
+    return np.sinc((np.arange(width) - width // 2) / step) * np.hamming(width)
 
 
 def telegram_packets() -> list[bytes]:
@@ -41,7 +47,9 @@ def telegram_packets() -> list[bytes]:
     encoder = lib.opus_encoder_create(48_000, 1, 2048, None)
     for request, value in ((4002, 32_000), (4012, 1), (4014, 5), (4010, 9)):
         lib.opus_encoder_ctl(encoder, request, ctypes.c_int32(value))
-    samples = np.repeat(speech(16_000), 3)
+    spread = np.zeros(3 * len(speech(16_000)))
+    spread[::3] = speech(16_000)
+    samples = np.convolve(spread, _low_pass(3), "same").clip(-32768, 32767).astype(np.int16)
     out = ctypes.create_string_buffer(1500)
     packets = []
     for at in range(0, samples.size - _PACKET_TICKS, _PACKET_TICKS):

@@ -16,14 +16,25 @@ import hmac
 import secrets
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
+from .sctpwire import (
+    DATA,
+    HEADER,
+    INIT,
+    PARAMETER,
+    SACK,
+    Chunk,
+    build_chunk,
+    build_packet,
+    chunks_of,
+    crc32c,
+    find_parameter,
+    parse_init,
+)
 
-PORT: Final = 5000
 #: User data in one chunk: what fits a 1,200-byte packet, inside DTLS as well.
 FRAGMENT_BYTES: Final = 1100
 PACKET_BYTES: Final = 1172
@@ -43,23 +54,6 @@ MOST_RETRANSMITS: Final = 10
 RESENT_AT_ONCE: Final = 4
 
 
-class Chunk(enum.IntEnum):
-    """Source: RFC 9260 §3.2."""
-
-    DATA = 0
-    INIT = 1
-    INIT_ACK = 2
-    SACK = 3
-    HEARTBEAT = 4
-    HEARTBEAT_ACK = 5
-    ABORT = 6
-    SHUTDOWN = 7
-    SHUTDOWN_ACK = 8
-    COOKIE_ECHO = 10
-    COOKIE_ACK = 11
-    SHUTDOWN_COMPLETE = 14
-
-
 class State(enum.Enum):
     CLOSED = enum.auto()
     COOKIE_WAIT = enum.auto()
@@ -68,13 +62,7 @@ class State(enum.Enum):
     ENDED = enum.auto()
 
 
-_HEADER = struct.Struct(">HHLL")
-_CHUNK = struct.Struct(">BBH")
-_INIT = struct.Struct(">LLHHL")
-_DATA = struct.Struct(">LHHL")
-_SACK = struct.Struct(">LLHH")
 _COOKIE = struct.Struct(">LLL")
-_PARAMETER = struct.Struct(">HH")
 _COOKIE_PARAMETER: Final = 7
 _MAC_BYTES: Final = 16
 
@@ -157,15 +145,15 @@ class Sctp:
 
     def receive(self, packet: bytes, now: float) -> list[SctpMessage]:
         """Take a packet; answer the messages that are whole by now. Malformed packets are dropped."""
-        if len(packet) < _HEADER.size or self.state is State.ENDED:
+        if len(packet) < HEADER.size or self.state is State.ENDED:
             return []
-        _, _, tag, _ = _HEADER.unpack_from(packet)
+        _, _, tag, _ = HEADER.unpack_from(packet)
         if crc32c(packet[:8] + bytes(4) + packet[12:]) != packet[8:12]:
             return []
         reply = bytearray()
         messages: list[SctpMessage] = []
         acknowledge = False
-        for kind, flags, body in _chunks(packet):
+        for kind, flags, body in chunks_of(packet):
             if tag != (0 if kind == Chunk.INIT else self._tag):
                 break
             if kind == Chunk.DATA:
@@ -213,9 +201,9 @@ class Sctp:
             case Chunk.SACK if self.state is State.ESTABLISHED:
                 self._hear_sack(body, now)
             case Chunk.HEARTBEAT:
-                reply += _chunk(Chunk.HEARTBEAT_ACK, 0, body)
+                reply += build_chunk(Chunk.HEARTBEAT_ACK, 0, body)
             case Chunk.SHUTDOWN:
-                self._send_packet(self._packet(_chunk(Chunk.SHUTDOWN_ACK, 0, b"")))
+                self._send_packet(self._packet(build_chunk(Chunk.SHUTDOWN_ACK, 0, b"")))
                 self._end()
             case Chunk.ABORT | Chunk.SHUTDOWN_ACK | Chunk.SHUTDOWN_COMPLETE:
                 self._end()
@@ -225,17 +213,17 @@ class Sctp:
 
         Source: RFC 9260 §5.1.3 and §5.2 (simultaneous and repeated opening).
         """
-        peer = _parse_init(body)
+        peer = parse_init(body)
         if peer is None:
             return
         state = _COOKIE.pack(*peer)
         cookie = state + self._sign(state)
-        ack = self._init_fields() + _PARAMETER.pack(_COOKIE_PARAMETER, _PARAMETER.size + len(cookie)) + cookie
-        self._send_packet(_packet(peer[0], _chunk(Chunk.INIT_ACK, 0, ack)))
+        ack = self._init_fields() + PARAMETER.pack(_COOKIE_PARAMETER, PARAMETER.size + len(cookie)) + cookie
+        self._send_packet(build_packet(peer[0], build_chunk(Chunk.INIT_ACK, 0, ack)))
 
     def _hear_init_ack(self, body: bytes, now: float) -> None:
-        peer = _parse_init(body)
-        cookie = _find_parameter(body[_INIT.size :], _COOKIE_PARAMETER)
+        peer = parse_init(body)
+        cookie = find_parameter(body[INIT.size :], _COOKIE_PARAMETER)
         if peer is None or not cookie:
             return
         self._adopt(*peer)
@@ -253,7 +241,7 @@ class Sctp:
             if not (self.state is State.COOKIE_ECHOED and peer[0] == self._peer_tag):
                 self._adopt(*peer)
             self._establish()
-        reply += _chunk(Chunk.COOKIE_ACK, 0, b"")
+        reply += build_chunk(Chunk.COOKIE_ACK, 0, b"")
 
     def _adopt(self, tag: int, tsn: int, window: int) -> None:
         self._peer_tag = tag
@@ -276,15 +264,15 @@ class Sctp:
 
     def _send_init(self, now: float) -> None:
         self._due = now + self._rto_s
-        self._send_packet(_packet(0, _chunk(Chunk.INIT, 0, self._init_fields())))
+        self._send_packet(build_packet(0, build_chunk(Chunk.INIT, 0, self._init_fields())))
 
     def _send_cookie(self, now: float) -> None:
         self._due = now + self._rto_s
-        self._send_packet(self._packet(_chunk(Chunk.COOKIE_ECHO, 0, self._cookie)))
+        self._send_packet(self._packet(build_chunk(Chunk.COOKIE_ECHO, 0, self._cookie)))
 
     def _init_fields(self) -> bytes:
         oldest = self._flight[0].tsn if self._flight else self._queue[0].tsn if self._queue else self._next_tsn
-        return _INIT.pack(self._tag, RECEIVE_WINDOW, STREAMS, STREAMS, oldest)
+        return INIT.pack(self._tag, RECEIVE_WINDOW, STREAMS, STREAMS, oldest)
 
     def _sign(self, state: bytes) -> bytes:
         return hmac.digest(self._secret, state, "sha256")[:_MAC_BYTES]
@@ -299,14 +287,14 @@ class Sctp:
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def _hear_data(self, flags: int, body: bytes, messages: list[SctpMessage]) -> None:
-        if len(body) <= _DATA.size or self.state not in (State.ESTABLISHED, State.COOKIE_ECHOED):
+        if len(body) <= DATA.size or self.state not in (State.ESTABLISHED, State.COOKIE_ECHOED):
             return
-        tsn, stream, _, ppid = _DATA.unpack_from(body)
+        tsn, stream, _, ppid = DATA.unpack_from(body)
         ahead = (tsn - self._last_tsn) & 0xFFFF_FFFF
         # A chunk takes at least its place in this window, so the window bounds the memory.
         if not 0 < ahead <= RECEIVE_WINDOW // FRAGMENT_BYTES or tsn in self._early:
             return
-        self._early[tsn] = (flags, SctpMessage(stream, ppid, body[_DATA.size :]))
+        self._early[tsn] = (flags, SctpMessage(stream, ppid, body[DATA.size :]))
         while (following := (self._last_tsn + 1) & 0xFFFF_FFFF) in self._early:
             self._last_tsn = following
             self._assemble(*self._early.pop(following), messages)
@@ -335,14 +323,14 @@ class Sctp:
             else:
                 gaps.append([offset, offset])
         blocks = b"".join(struct.pack(">HH", *gap) for gap in gaps)
-        return _chunk(Chunk.SACK, 0, _SACK.pack(self._last_tsn, RECEIVE_WINDOW, len(gaps), 0) + blocks)
+        return build_chunk(Chunk.SACK, 0, SACK.pack(self._last_tsn, RECEIVE_WINDOW, len(gaps), 0) + blocks)
 
     # -- sending -------------------------------------------------------------------------------------------------
 
     def _hear_sack(self, body: bytes, now: float) -> None:
-        if len(body) < _SACK.size:
+        if len(body) < SACK.size:
             return
-        whole, self._peer_window, gap_count, _ = _SACK.unpack_from(body)
+        whole, self._peer_window, gap_count, _ = SACK.unpack_from(body)
         acked = 0
         while self._flight and ((whole - self._flight[0].tsn) & 0xFFFF_FFFF) < 1 << 31:
             chunk = self._flight.popleft()
@@ -350,7 +338,7 @@ class Sctp:
             if not chunk.retransmitted:
                 self._measure(now - chunk.sent_at)
         self._flight_bytes -= acked
-        self._hear_gaps(body[_SACK.size :], whole, gap_count, now)
+        self._hear_gaps(body[SACK.size :], whole, gap_count, now)
         if acked:
             self._retransmits = 0
             grown = min(acked, PACKET_BYTES)
@@ -385,7 +373,7 @@ class Sctp:
             if self._flight and self._flight_bytes + len(chunk.data) > allowed:
                 break
             encoded = _encode(chunk)
-            if packet and _HEADER.size + len(packet) + len(encoded) > PACKET_BYTES:
+            if packet and HEADER.size + len(packet) + len(encoded) > PACKET_BYTES:
                 self._send_packet(self._packet(bytes(packet)))
                 packet.clear()
             packet += encoded
@@ -415,86 +403,9 @@ class Sctp:
         self._rto_s = min(max(self._smooth_s + 4 * self._variance_s, RTO_MIN_S), RTO_MAX_S)
 
     def _packet(self, chunks: bytes) -> bytes:
-        return _packet(self._peer_tag, chunks)
-
-
-def _packet(tag: int, chunks: bytes) -> bytes:
-    blank = _HEADER.pack(PORT, PORT, tag, 0) + chunks
-    return blank[:8] + crc32c(blank) + chunks
-
-
-def _chunk(kind: int, flags: int, body: bytes) -> bytes:
-    return _CHUNK.pack(kind, flags, _CHUNK.size + len(body)) + body + bytes(-len(body) % 4)
+        return build_packet(self._peer_tag, chunks)
 
 
 def _encode(chunk: _Outgoing) -> bytes:
-    header = _DATA.pack(chunk.tsn, chunk.stream, chunk.sequence, chunk.ppid)
-    return _chunk(Chunk.DATA, chunk.flags, header + chunk.data)
-
-
-def _chunks(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """The chunks of a packet as (type, flags, body). What is malformed ends it."""
-    at = _HEADER.size
-    while at + _CHUNK.size <= len(packet):
-        kind, flags, length = _CHUNK.unpack_from(packet, at)
-        if length < _CHUNK.size or at + length > len(packet):
-            return
-        yield kind, flags, packet[at + _CHUNK.size : at + length]
-        at += length + -length % 4
-
-
-def _parse_init(body: bytes) -> tuple[int, int, int] | None:
-    """(tag, initial TSN, window) of an INIT or INIT-ACK."""
-    if len(body) < _INIT.size:
-        return None
-    tag, window, outbound, inbound, tsn = _INIT.unpack_from(body)
-    return (tag, tsn, window) if tag and outbound and inbound else None
-
-
-def _find_parameter(body: bytes, wanted: int) -> bytes:
-    at = 0
-    while at + _PARAMETER.size <= len(body):
-        kind, length = _PARAMETER.unpack_from(body, at)
-        if length < _PARAMETER.size or at + length > len(body):
-            break
-        if kind == wanted:
-            return body[at + _PARAMETER.size : at + length]
-        at += length + -length % 4
-    return b""
-
-
-def _crc_table() -> npt.NDArray[np.uint32]:
-    """What a byte at a place, counted from the end, adds to the checksum: the checksum is linear."""
-    alone = []
-    for value in range(256):
-        crc = value
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F6_3B78 if crc & 1 else 0)
-        alone.append(crc)
-    byte = np.array(alone, np.uint32)
-    rows = [byte]
-    for _ in range(_BLOCK_BYTES - 1):
-        rows.append(rows[-1] >> 8 ^ byte[rows[-1] & 0xFF])
-    return np.array(rows)
-
-
-#: Longer packets than this are summed in pieces.
-_BLOCK_BYTES: Final = 1024
-_TABLE = _crc_table()
-_PLACES = np.arange(_BLOCK_BYTES - 1, -1, -1)
-
-
-def crc32c(data: bytes) -> bytes:
-    """The checksum of SCTP, in the order of the wire. Source: RFC 9260 appendix A."""
-    state = 0xFFFF_FFFF
-    # What was summed so far acts as if it stood in the next four bytes, so no piece may be shorter.
-    padded = data + bytes(4)
-    at = 0
-    while at < len(data):
-        size = min(_BLOCK_BYTES, len(data) - at)
-        piece = np.frombuffer(padded, np.uint8, max(size, 4), at).copy()
-        piece[:4] ^= np.frombuffer(state.to_bytes(4, "little"), np.uint8)
-        summed = int(np.bitwise_xor.reduce(_TABLE[_PLACES[-size:], piece[:size]]))
-        state = summed ^ (int.from_bytes(piece[size:4], "little") if size < 4 else 0)
-        at += size
-    return (state ^ 0xFFFF_FFFF).to_bytes(4, "little")
+    header = DATA.pack(chunk.tsn, chunk.stream, chunk.sequence, chunk.ppid)
+    return build_chunk(Chunk.DATA, chunk.flags, header + chunk.data)

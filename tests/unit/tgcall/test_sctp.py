@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.media.tgcall import sctp
 from gateway.media.tgcall.datachannel import DataChannel
-from gateway.media.tgcall.sctp import Chunk, Sctp, SctpMessage, State, crc32c
+from gateway.media.tgcall.sctp import Sctp, SctpMessage, State
+from gateway.media.tgcall.sctpwire import Chunk, build_chunk, build_packet, crc32c
 
 
 class Ends:
@@ -146,7 +147,7 @@ def test_abort_of_a_stranger_is_ignored() -> None:
     for end in link.ends:
         end.connect(0.0)
     link.run(1)
-    link.ends[0].receive(sctp._packet(12345, sctp._chunk(Chunk.ABORT, 0, b"")), link.now)
+    link.ends[0].receive(build_packet(12345, build_chunk(Chunk.ABORT, 0, b"")), link.now)
     assert link.ends[0].state is State.ESTABLISHED
 
 
@@ -177,8 +178,8 @@ def test_any_chunks_whatever_are_survived(chunks: list[tuple[int, int, bytes]], 
         end.connect(0.0)
     link.run(0.2)
     end = link.ends[0]
-    packet = b"".join(sctp._chunk(kind, flags, body) for kind, flags, body in chunks)
-    end.receive(sctp._packet(end._tag if knows_tag else 0, packet), link.now)
+    packet = b"".join(build_chunk(kind, flags, body) for kind, flags, body in chunks)
+    end.receive(build_packet(end._tag if knows_tag else 0, packet), link.now)
     end.poll(link.now)
 
 
