@@ -34,10 +34,11 @@ from gateway.control.requests import (
     Request,
     ShowCredentials,
 )
-from gateway.control.rpc import reaching
+from gateway.control.rpc import reaching, running
 from gateway.errors import GatewayError
 from gateway.provisioning import FIELDS
 from gateway.settings import Settings, load
+from gateway.telegram.account import AccountState
 
 OUT: Final = Console(highlight=False)
 
@@ -50,6 +51,20 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except GatewayError as error:
             raise click.ClickException(str(error)) from error
+        except ExceptionGroup as group:  # the open parts of the house own task groups, and those wrap what passes
+            if (foreseen := _foreseen(group)) is None:
+                raise
+            raise click.ClickException(foreseen) from group
+
+
+def _foreseen(group: ExceptionGroup[Exception]) -> str | None:
+    """What a group says, if it holds nothing but foreseen errors."""
+    said = [_foreseen(one) if isinstance(one, ExceptionGroup) else _sentence(one) for one in group.exceptions]
+    return None if None in said else "\n".join(dict.fromkeys(filter(None, said)))
+
+
+def _sentence(error: Exception) -> str | None:
+    return str(error) if isinstance(error, GatewayError) else None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,6 +101,20 @@ def _ask(request: Request[Answer]) -> Answer:
 def serve() -> None:
     """Run the gateway. SIGTERM lets running calls end first; SIGINT stops now."""
     asyncio.run(serve_gateway(_settings()))
+
+
+@main.command()
+def status() -> None:
+    """Tell how the running gateway is; fails when none runs, or when it does not answer."""
+
+    async def look(settings: Settings) -> str:
+        if (answer := await running(settings.state)) is None:
+            raise GatewayError(f"No gateway runs on {settings.state}: siptg serve")
+        sessions = [view for view in await answer(ListSessions()) if view.logged_in]
+        online = sum(view.status.state is AccountState.ONLINE for view in sessions)
+        return f"The gateway is up; {online} of {len(sessions)} sessions are online."
+
+    OUT.print(asyncio.run(look(load())))
 
 
 @main.command()

@@ -82,8 +82,8 @@ async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextMan
     loop = asyncio.get_running_loop()
     until = loop.time() + BUSY_S
     while True:
-        if await _listens(state):
-            yield _remote(state)
+        if (remote := await running(state)) is not None:
+            yield remote
             return
         try:
             with own(state):
@@ -96,6 +96,11 @@ async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextMan
                     "A gateway is starting or stopping here, or another command runs; try again."
                 ) from None
         await asyncio.sleep(BUSY_POLL_S)
+
+
+async def running(state: Path) -> Ask | None:
+    """The gateway that runs on this state folder; None when none does."""
+    return _remote(state) if await _listens(state) else None
 
 
 def _local(house: UseCases) -> Ask:

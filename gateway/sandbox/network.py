@@ -17,7 +17,7 @@ ADDRESS: Final = "198.18.0.1"
 PREFIX_LENGTH: Final = 24
 
 #: Names the namespace that was entered, so that children, which inherit it, do not enter another.
-MARK: Final = "SIPTG_PRIVATE_NETWORK"
+MARK: Final = "SANDBOX_NETWORK"
 
 #: Source: unshare(2).
 CLONE_NEWUSER: Final = 0x10000000

@@ -21,7 +21,7 @@ import numpy as np
 from .model import FRAME_MS, EngineError, Pcm
 
 #: The folder where libopus is, if the system has none.
-FOLDER_VARIABLE: Final = "SIPTG_LIBOPUS"
+FOLDER_VARIABLE: Final = "TGCALL_LIBOPUS"
 SYSTEM_NAME: Final = "libopus.so.0"
 
 RATES_HZ: Final = (8000, 12000, 16000, 24000, 48000)
@@ -49,7 +49,7 @@ _FRAME_TICKS: Final = _SILK * 3 + _HYBRID * 2 + _CELT * 4
 
 @functools.cache
 def load_libopus() -> ctypes.CDLL:
-    """Find and open libopus: in the folder of `SIPTG_LIBOPUS`, where the system keeps it, or in Python's own prefix.
+    """Find and open libopus: in the folder of `TGCALL_LIBOPUS`, where the system keeps it, or in Python's own prefix.
 
     The last is for a virtual environment that brings the library along, on a system without it.
 
