@@ -42,6 +42,7 @@ _ALWAYS: Final = (
     ("rtp_timeout_hold", str(RTP_TIMEOUT_HOLD_S)),
     ("trust_id_inbound", "yes"),
     ("trust_id_outbound", "yes"),
+    ("send_pai", "yes"),  # carries Telegram's name for an error on a refusal, and the caller on a call
     ("allow_transfer", "no"),
     ("allow_subscribe", "no"),
     ("allow_overlap", "no"),
@@ -103,7 +104,6 @@ def _we_register(line: Line) -> tuple[Section, ...]:
         ("identify_by", "ip"),  # and by the `line` parameter of the Contact that we register
         ("from_user", line.login),
         ("from_domain", grammar.join(line.host, None)),
-        ("send_pai", "yes"),  # From is the login, so the caller goes here
         *proxy,
     )
     # Not qualified: providers that don't answer OPTIONS would count as unreachable, and calls to them be refused.

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 #: A key that Telegram does not know may be a hiccup of one server; three in a row are not.
 UNKNOWN_KEY_LIMIT: Final = 3
+#: A caller whose call nobody has received gives up after this (call_receive_timeout_ms), unless Telegram says otherwise.
+RECEIVE_S: Final = 20.0
 #: The waits that keep an account from calling.
 CALL_METHODS: Final = ("phone.requestCall", "phone.acceptCall")
 #: What may tell of a call among the updates that were missed.
@@ -91,6 +93,7 @@ class SessionAccount:
         self.store = store
         self.book = book
         self.session = KeptSession()
+        self.receive_s = RECEIVE_S
         self.floods = FloodWaits(account.id, store)
         self.farewells = Farewells(account.id, self, store)
         self._watch = watch
@@ -207,7 +210,9 @@ class SessionAccount:
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Do something for as long as it takes, at most as long as the account is kept. A fault in it stays its own."""
-        return self._tasks.create_task(self._guarded(work, name), name=f"account {self.account.id}: {name}")
+        task = self._tasks.create_task(self._guarded(work, name), name=f"account {self.account.id}: {name}")
+        task.add_done_callback(lambda _: work.close())  # it may have been cancelled before it began
+        return task
 
     async def _guarded(self, work: Coroutine[Any, Any, None], name: str) -> None:
         try:
@@ -317,6 +322,7 @@ class SessionAccount:
         self._unknown_key = 0
         self._ahead = config.date - dt.datetime.now(dt.UTC)
         self.farewells.ring_s = config.call_ring_timeout_ms / 1000 or RING_S
+        self.receive_s = config.call_receive_timeout_ms / 1000 or RECEIVE_S
         self._client = client
         self._doubt.clear()
         self._settled.set()

@@ -33,6 +33,8 @@ T = TypeVar("T")
 #: The only layer of the call protocol that today's apps speak.
 #: Source: https://core.telegram.org/constructor/phoneCallProtocol
 LAYER: Final = 92
+#: A call is marked as received at this share of the time after which its caller gives up: 15 of 20 seconds.
+RECEIVE_SHARE: Final = 0.75
 #: How long a release waits for Telegram to take the discard; it goes on by itself after that.
 RELEASE_S: Final = 2.0
 #: When Telegram says that a call is over, its reason is on the way as an update.
@@ -227,11 +229,14 @@ class NearLeg(TelegramLeg):
         super().__init__(account, versions)
         self._requested = requested
         self._established: types.PhoneCall | None = None
+        self._ringing: asyncio.Task[None] | None = None
         self._met(requested)
 
     def accept(self, media: Media) -> NearLeg:
         """The switchboard takes the call, on this audio."""
         self._media = media
+        if self._account.account.call_limit != 1:
+            self._ringing = self._account.spawn(self._received_in_time(), "receive a call in time")
         return self
 
     def hear(self, call: Any) -> None:
@@ -240,17 +245,37 @@ class NearLeg(TelegramLeg):
             self._news.set()
 
     async def ring(self) -> None:
-        """Let the caller hear ringback, where that does not make Telegram refuse the account's other callers (K3)."""
-        if self._account.account.call_limit != 1:
-            return
+        """Let the caller see that it rings, at once only where the account takes one call.
+
+        Telegram refuses the account's other callers from then on until this call ends (K3), so it is put off; but not
+        for ever: a caller whose call nobody has received gives up, and a PBX may well ring longer than that.
+        """
+        if self._account.account.call_limit == 1:
+            await self._received()
+
+    async def _received_in_time(self) -> None:
+        age = self._account.server_now() - self._requested.date
+        await asyncio.sleep(max(0.0, self._account.receive_s * RECEIVE_SHARE - age.total_seconds()))
+        await self._received()
+
+    async def _received(self) -> None:
         try:
             await self._account.ask(functions.phone.ReceivedCallRequest(self._peer))
         except (RPCError, OSError, TimeoutError) as failed:
             # The caller hears nothing until the answer, which is no reason to end the call.
             self._log.warning("ringback was not given", error=str(call_error(failed)))
 
+    async def release(self, ending: Ending) -> None:
+        self._stop_ringing()
+        await super().release(ending)
+
+    def _stop_ringing(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+
     async def answer(self) -> None:
         self._stop()
+        self._stop_ringing()
         try:
             secret = await self._account.begin_exchange()
             await self._accept(secret)

@@ -193,6 +193,19 @@ async def test_only_an_account_for_one_call_says_that_it_rings(town: Town) -> No
         await asyncio.gather(leg.release(NORMAL), other.release(NORMAL), third.refuse(NORMAL))
 
 
+async def test_call_that_rings_long_is_received_before_its_caller_gives_up(town: Town) -> None:
+    town.sandbox.settings.call_receive_timeout_ms = 1200
+    account = town.account(call_limit=2)
+    async with town.gateway(account) as gateway, town.phone("Ann", account) as ann:
+        call, _ = await ann.dial(account.user_id)
+        leg = (await gateway.desk.next()).accept(Audio())
+        await leg.ring()
+        await ann.until(types.PhoneCallWaiting, call.id, rings=True)
+        await asyncio.sleep(1.3)
+        assert [one.state for one in town.sandbox.calls()] == ["ringing"]
+        await leg.release(NORMAL)
+
+
 async def test_ten_callers_at_once(town: Town) -> None:
     account = town.account()
     async with town.gateway(account) as gateway, asyncio.TaskGroup() as group:
