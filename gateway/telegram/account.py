@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 #: A key that Telegram does not know may be a hiccup of one server; three in a row are not.
 UNKNOWN_KEY_LIMIT: Final = 3
-#: A caller whose call nobody has received gives up after this (call_receive_timeout_ms), unless Telegram says otherwise.
+#: A caller whose call nobody has received gives up after this (call_receive_timeout_ms), unless told otherwise.
 RECEIVE_S: Final = 20.0
 #: The waits that keep an account from calling.
 CALL_METHODS: Final = ("phone.requestCall", "phone.acceptCall")
