@@ -91,9 +91,10 @@ async def connect_account(gateway: Gateway, sandbox: Sandbox, number: str) -> Ac
 
 
 @asynccontextmanager
-async def phone_on(gateway: Gateway, line: Line, **options: Any) -> AsyncIterator[Phone]:
-    """A telephone registered on a line with its login and password."""
+async def phone_on(gateway: Gateway, line: Line, *, register: bool = True, **options: Any) -> AsyncIterator[Phone]:
+    """A telephone with the login and password of a line, registered there unless it only calls out."""
     given = gateway.lines.credentials(OPERATOR, line.id)
     async with Phone(given.login, given.password, ("127.0.0.1", given.port), **options) as phone:
-        await phone.register()
+        if register:
+            await phone.register()
         yield phone

@@ -1,0 +1,32 @@
+"""The whole gateway between a local Telegram and a local phone, opened once for a file of tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from gateway.demo.world import open_world
+from tests.e2e.stage import Stage
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The world of a file lives in one event loop, and so do its tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "stage" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tgcall"])
+async def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path
+) -> AsyncIterator[Stage]:
+    """Files that ask for another engine, or both, parametrize this fixture."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "telegram").mkdir()
+    shutil.copy(sandbox_key, folder / "telegram")
+    async with open_world(folder, media={"engine": request.param}, call={"answer_s": 20}) as world:
+        yield Stage(world)
