@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -15,10 +17,20 @@ from gateway.storage.telegram import SESSION
 
 
 class StoredAccount(NamedTuple):
-    """An account, and whether it is logged in at Telegram."""
+    """An account, and what is kept beside it.
+
+    Attributes:
+        logged_in: At Telegram.
+        kept_by: Who keeps its Telegram session (C2): "gateway", or "own", the customer's broker. Never changes.
+        chat: How it behaves in its chats (T1-T3), as JSON says it.
+        shares_subscription: Whether its administrator's subscription covers it (C7).
+    """
 
     account: Account
     logged_in: bool
+    kept_by: str = "gateway"
+    chat: Mapping[str, Any] = MappingProxyType({})
+    shares_subscription: bool = True
 
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Account))
@@ -32,10 +44,20 @@ class AccountRepository:
 
     async def all(self) -> list[StoredAccount]:
         """Every account, the oldest first."""
-        query = sa.select(*_COLUMNS, accounts.c.session.is_not(None).label("logged_in")).order_by(accounts.c.id)
+        beside = (accounts.c.kept_by, accounts.c.chat, accounts.c.shares_subscription)
+        query = sa.select(*_COLUMNS, accounts.c.session.is_not(None).label("logged_in"), *beside)
         async with self._database.read() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return [StoredAccount(Account(**{name: row[name] for name in _FIELDS}), row["logged_in"]) for row in rows]
+            rows = (await connection.execute(query.order_by(accounts.c.id))).mappings().all()
+        return [
+            StoredAccount(
+                Account(**{name: row[name] for name in _FIELDS}),
+                row["logged_in"],
+                row["kept_by"],
+                row["chat"] or {},
+                row["shares_subscription"],
+            )
+            for row in rows
+        ]
 
     async def keep(self, login: Account, session: bytes) -> Account:
         """Keep an account that has just logged in, with its session, in one step.
@@ -61,6 +83,16 @@ class AccountRepository:
             saved = await connection.execute(sa.update(accounts).where(accounts.c.id == account.id).values(values))
             if not saved.rowcount:
                 raise StorageError(f"There is no account {account.id} any more.")
+
+    async def save_chat(self, account_id: int, chat: Mapping[str, Any]) -> None:
+        await self._set(account_id, chat=dict(chat))
+
+    async def save_sharing(self, account_id: int, shares_subscription: bool) -> None:
+        await self._set(account_id, shares_subscription=shares_subscription)
+
+    async def _set(self, account_id: int, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(accounts).where(accounts.c.id == account_id).values(values))
 
     async def delete(self, account_id: int) -> None:
         """Delete an account and all that Telegram told it. Its lines must be gone before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -39,6 +40,27 @@ class LineRepository:
             if not saved.rowcount:
                 raise StorageError(f"There is no line {line.id} any more.")
 
+    async def worked(self) -> set[int]:
+        """The lines whose PBX was ever reached."""
+        async with self._database.read() as connection:
+            return set((await connection.execute(sa.select(lines.c.id).where(lines.c.worked))).scalars())
+
+    async def save_worked(self, line_id: int) -> None:
+        await self._set(line_id, worked=True)
+
+    async def recipes(self) -> dict[int, Mapping[str, Any]]:
+        """How lines are routed in the dialplan, of those that have a recipe."""
+        query = sa.select(lines.c.id, lines.c.recipe).where(lines.c.recipe.is_not(None))
+        async with self._database.read() as connection:
+            return {row.id: row.recipe for row in await connection.execute(query)}
+
+    async def save_recipe(self, line_id: int, recipe: Mapping[str, Any] | None) -> None:
+        await self._set(line_id, recipe=None if recipe is None else dict(recipe))
+
+    async def _set(self, line_id: int, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(lines).where(lines.c.id == line_id).values(values))
+
     async def delete(self, line_id: int) -> None:
         async with self._database.write() as connection:
             await connection.execute(sa.delete(lines).where(lines.c.id == line_id))
@@ -57,7 +79,7 @@ class LineRepository:
         }
 
     def _line(self, row: sa.RowMapping) -> Line:
-        values = dict(row) | {
+        values = {field.name: row[field.name] for field in dataclasses.fields(Line)} | {
             "password": self._seal.open(row["password"], PASSWORD).decode(),
             "kind": LineKind(row["kind"]),
             "transport": Transport(row["transport"]),

@@ -58,6 +58,10 @@ accounts = sa.Table(
     sa.Column("kept_by", sa.Text, nullable=False, server_default="gateway"),
     # Sealed; NULL while the account is not logged in.
     sa.Column("session", sa.LargeBinary),
+    # How it behaves in its chats (T1-T3), as control reads it; NULL: nothing was set yet.
+    sa.Column("chat", sa.JSON(none_as_null=True)),
+    # Whether its administrator's subscription covers it (C7).
+    sa.Column("shares_subscription", sa.Boolean, nullable=False, server_default=sa.true()),
     sqlite_autoincrement=True,
 )
 
@@ -122,7 +126,65 @@ lines = sa.Table(
     sa.Column("number_rules", sa.Text, nullable=False),
     sa.Column("caller_ids", sa.JSON, nullable=False),
     sa.Column("caller_names", sa.JSON, nullable=False),
+    # Whether its PBX was ever reached: what never worked is being set up, what worked and does not is a trouble.
+    sa.Column("worked", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The recipe by which its calls are routed in the dialplan; NULL: straight to its number.
+    sa.Column("recipe", sa.JSON(none_as_null=True)),
     sqlite_autoincrement=True,
+)
+
+handovers = sa.Table(
+    "handovers",
+    metadata,
+    sa.Column("account_id", Id, _account_key(), primary_key=True),
+    sa.Column("from_id", sa.BigInteger),  # NULL: it had no administrator
+    sa.Column("to_id", sa.BigInteger, nullable=False),
+    sa.Column("offered_at", UtcTime, nullable=False),
+)
+
+subscriptions = sa.Table(
+    "subscriptions",
+    metadata,
+    # 0: of everybody who has none of his own.
+    sa.Column("administrator_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("calls", sa.Integer),
+    sa.Column("sessions", sa.Integer),
+    sa.Column("minutes", sa.Integer),
+    sa.Column("expires_at", UtcTime),
+)
+
+subscription_usage = sa.Table(
+    "subscription_usage",
+    metadata,
+    sa.Column("administrator_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("month", sa.Text, primary_key=True),  # "2026-11", in UTC
+    sa.Column("seconds", sa.Float, nullable=False),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("account_id", Id, _account_key(), primary_key=True),
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("due_at", UtcTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("account_id", Id, _account_key(), nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),  # which of its things: a line's id, a setting's name; or empty
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("tell_at", UtcTime, nullable=False),
+    sa.Column("addressee", sa.BigInteger),  # NULL: whoever administers the account
+    sa.Column("told_to", sa.BigInteger),  # NULL: nobody was told yet
+    sa.Column("over", sa.Boolean, nullable=False),
 )
 
 # Records outlive the account and the line that they tell of: no foreign keys.
@@ -154,4 +216,14 @@ settings = sa.Table(
     metadata,
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.JSON, nullable=False),
+)
+
+bot_conversations = sa.Table(
+    "bot_conversations",
+    metadata,
+    sa.Column("bot_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("chat_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.Text),  # what the person is asked now; NULL: nothing
+    sa.Column("data", sa.LargeBinary),  # sealed
+    sa.Column("language", sa.Text),  # the one he chose; NULL: his app's
 )

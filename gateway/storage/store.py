@@ -9,13 +9,18 @@ from typing import Final, Self
 
 from gateway.errors import GatewayError
 from gateway.storage.accounts import AccountRepository
+from gateway.storage.conversations import ConversationRepository
 from gateway.storage.database import Database
+from gateway.storage.handovers import HandoverRepository
+from gateway.storage.jobs import JobRepository
 from gateway.storage.kept import KeptSettings
 from gateway.storage.lines import LineRepository
 from gateway.storage.migrate import migrate
+from gateway.storage.notices import NoticeRepository
 from gateway.storage.records import CallRecordRepository
 from gateway.storage.seal import Seal, WrongKeyError, key_from_file, key_from_text
 from gateway.storage.settings import StorageSettings
+from gateway.storage.subscriptions import SubscriptionRepository
 from gateway.storage.telegram import TelegramRepository
 
 #: A known word, sealed by the first key: whether it opens tells a wrong key at the start, not at the first call.
@@ -32,6 +37,11 @@ class Store:
     lines: LineRepository
     records: CallRecordRepository
     telegram: TelegramRepository
+    conversations: ConversationRepository
+    handovers: HandoverRepository
+    subscriptions: SubscriptionRepository
+    jobs: JobRepository
+    notices: NoticeRepository
     settings: KeptSettings
 
     def __init__(self, settings: StorageSettings, state: Path) -> None:
@@ -50,6 +60,11 @@ class Store:
             self.lines = LineRepository(database, seal)
             self.records = CallRecordRepository(database)
             self.telegram = TelegramRepository(database, seal)
+            self.handovers = HandoverRepository(database)
+            self.subscriptions = SubscriptionRepository(database)
+            self.jobs = JobRepository(database)
+            self.notices = NoticeRepository(database)
+            self.conversations = ConversationRepository(database, seal)
             self._closing = opening.pop_all()
         return self
 

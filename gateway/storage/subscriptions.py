@@ -1,0 +1,64 @@
+"""What administrators were granted, and how much of it they used (C7)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from gateway.storage.database import Database, upsert
+from gateway.storage.schema import subscription_usage, subscriptions
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What an administrator may use; None is no limit.
+
+    Attributes:
+        administrator_id: 0: everybody who has none of his own.
+        calls: Simultaneous, of all his covered sessions together.
+        sessions: How many it covers.
+        minutes: Of conversation in a calendar month (UTC).
+    """
+
+    administrator_id: int
+    calls: int | None = None
+    sessions: int | None = None
+    minutes: int | None = None
+    expires_at: dt.datetime | None = None
+
+
+class SubscriptionRepository:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[Subscription]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(subscriptions).order_by(subscriptions.c.administrator_id))
+            return [Subscription(**row) for row in rows.mappings()]
+
+    async def save(self, subscription: Subscription) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(upsert(connection, subscriptions, dataclasses.asdict(subscription)))
+
+    async def delete(self, administrator_id: int) -> None:
+        theirs = subscriptions.c.administrator_id == administrator_id
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(subscriptions).where(theirs))
+
+    async def usage(self, month: str) -> dict[int, float]:
+        """Seconds of conversation in a month ("2026-11"), by administrator."""
+        columns = subscription_usage.c
+        query = sa.select(columns.administrator_id, columns.seconds).where(columns.month == month)
+        async with self._database.read() as connection:
+            return {row.administrator_id: row.seconds for row in await connection.execute(query)}
+
+    async def add_usage(self, administrator_id: int, month: str, seconds: float) -> None:
+        values = {"administrator_id": administrator_id, "month": month, "seconds": seconds}
+        async with self._database.write() as connection:
+            insert = upsert(connection, subscription_usage, values)
+            added = {"seconds": subscription_usage.c.seconds + seconds}
+            insert = insert.on_conflict_do_update(index_elements=["administrator_id", "month"], set_=added)
+            await connection.execute(insert)
