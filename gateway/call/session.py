@@ -86,11 +86,11 @@ class CallSession:
         ending = Ending(HangupCause.INTERNAL, "a fault of the gateway; its log says more")
         try:
             async with asyncio.TaskGroup() as group:
-                ears: dict[str, Awaitable[Ending]] = {
-                    "near": self._near.released(),
-                    "far": self._far.released(),
-                    "media": self._media.lost(),
-                    "gateway": self._told,
+                ears: dict[str, Callable[[], Awaitable[Ending]]] = {
+                    "near": self._near.released,
+                    "far": self._far.released,
+                    "media": self._media.lost,
+                    "gateway": lambda: self._told,
                 }
                 for who, ear in ears.items():
                     group.create_task(self._until(who, ear), name=f"ear {who}")
@@ -101,8 +101,8 @@ class CallSession:
             log.exception("call failed by a fault of ours")
         return ending
 
-    async def _until(self, who: str, ear: Awaitable[Ending]) -> None:
-        ending = await ear
+    async def _until(self, who: str, ear: Callable[[], Awaitable[Ending]]) -> None:
+        ending = await ear()
         self._ended_by = who
         raise CallError(ending.cause, ending.detail, ending.retry_after_s)
 

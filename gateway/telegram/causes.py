@@ -94,7 +94,7 @@ DISCARDS: Final[Mapping[HangupCause, type[Any]]] = MappingProxyType(
         _C.NORMAL: types.PhoneCallDiscardReasonHangup,
         _C.CANCELLED: types.PhoneCallDiscardReasonMissed,  # so that the user sees a missed call
         _C.BUSY: types.PhoneCallDiscardReasonBusy,
-        _C.DECLINED: types.PhoneCallDiscardReasonHangup,
+        _C.DECLINED: types.PhoneCallDiscardReasonBusy,
         _C.NO_ANSWER: types.PhoneCallDiscardReasonMissed,
         _C.ANSWERED_ELSEWHERE: types.PhoneCallDiscardReasonHangup,
         _C.PRIVACY: types.PhoneCallDiscardReasonHangup,
