@@ -124,9 +124,11 @@ async def test_it_stops_when_told_and_keeps_its_state(start: Start) -> None:
 
 def _healthy(container: DockerContainer) -> bool:
     """Run the image's own health check, since not every engine does so by itself."""
-    image = container.get_wrapped_container().image
-    assert image is not None
-    return container.exec(image.attrs["Config"]["Healthcheck"]["Test"][1:]).exit_code == 0
+    inner = container.get_wrapped_container()
+    inner.reload()
+    assert inner.status == "running", container.get_logs()
+    check: list[str] = inner.attrs["Config"]["Healthcheck"]["Test"]
+    return container.exec(check[1:]).exit_code == 0
 
 
 def _answers_sip() -> bool:
