@@ -48,7 +48,8 @@ async def serving(state: Path, house: UseCases) -> AsyncIterator[None]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await reader.readline()
+            if not (line := await reader.readline()):
+                return  # it only looked whether somebody listens
             writer.write(json.dumps(await _answer(house, line)).encode() + b"\n")
             await writer.drain()
         except (OSError, ValueError) as error:  # gone, or a line beyond all measure
