@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
+import datetime as dt
+import enum
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -12,12 +14,14 @@ import structlog
 
 from gateway.call.model import Account
 from gateway.control.asking import Administrator, Asker, Operator, owns
+from gateway.control.chat_settings import ChatSettings
+from gateway.control.coverage import Coverage, coverage, has_room
 from gateway.control.lines import Lines
 from gateway.control.roster import Roster
-from gateway.errors import GatewayError
-from gateway.storage import Store, WrongKeyError
+from gateway.errors import GatewayError, SettingsError
+from gateway.storage import Handover, Store, WrongKeyError
 from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.login import LoggedIn
+from gateway.telegram.login import LoggedIn, Login
 from gateway.telegram.session import SessionFormError
 
 log = structlog.get_logger(__name__)
@@ -27,6 +31,17 @@ CALL_LIMIT_MAX: Final = 1000
 
 #: Ends a login that nobody uses; False when Telegram had ended it already. It is `telegram.login.log_out`.
 LogOut = Callable[[bytes], Awaitable[bool]]
+
+
+#: Begins a login conversation, which its caller opens with `async with`.
+BeginLogin = Callable[[], Login]
+
+
+class KeptBy(enum.StrEnum):
+    """Who keeps the Telegram session (C2): chosen at creation, never moved later."""
+
+    GATEWAY = "gateway"
+    OWN = "own"  # the customer's own storage, which this version does not have yet
 
 
 class Sessions(Protocol):
@@ -48,12 +63,21 @@ class AccountView:
     Attributes:
         status: At Telegram, as the running gateway sees it.
         lines: How many it has.
+        calls: That it has now.
+        coverage: Whether it may have calls, by its administrator's subscription.
+        handover: Set while it is offered to another administrator, who has not answered yet.
     """
 
     account: Account
     logged_in: bool
     status: AccountStatus
     lines: int
+    calls: int = 0
+    kept_by: KeptBy = KeptBy.GATEWAY
+    chat: ChatSettings = ChatSettings()
+    shares_subscription: bool = True
+    coverage: Coverage = Coverage.UNLIMITED
+    handover: Handover | None = None
 
 
 class Accounts:
@@ -61,14 +85,28 @@ class Accounts:
 
     Args:
         sessions: The running Telegram side; None when no gateway runs, and only the store is changed.
+        begin_login: None where nobody can log in here.
+        calls_of: How many calls an account has now.
     """
 
-    def __init__(self, store: Store, roster: Roster, lines: Lines, sessions: Sessions | None, log_out: LogOut) -> None:
+    def __init__(
+        self,
+        store: Store,
+        roster: Roster,
+        lines: Lines,
+        sessions: Sessions | None,
+        log_out: LogOut,
+        *,
+        begin_login: BeginLogin | None = None,
+        calls_of: Callable[[int], int] = lambda account_id: 0,
+    ) -> None:
         self._store = store
         self._roster = roster
         self._lines = lines
         self._sessions = sessions
         self._log_out = log_out
+        self._begin_login = begin_login
+        self._calls_of = calls_of
         self._turn = asyncio.Lock()
 
     def bring_online(self) -> None:
@@ -84,6 +122,16 @@ class Accounts:
     def show(self, asker: Asker, account_id: int) -> AccountView:
         self._roster.account_for(asker, account_id)
         return self._view(account_id)
+
+    def login(self) -> Login:
+        """A new login conversation, to be opened with `async with`; what it ends in is for `keep`.
+
+        Raises:
+            SettingsError: The gateway can't log anybody in.
+        """
+        if self._begin_login is None:
+            raise SettingsError("Nobody can be logged in here.")
+        return self._begin_login()
 
     async def keep(self, asker: Asker, login: LoggedIn) -> AccountView:
         """Take over a login that was just made: from now on it is ours alone, and online.
@@ -104,10 +152,9 @@ class Accounts:
                 old = await self._readable_session(known.id)
             account = await self._store.accounts.keep(login.account, login.secret)
             await self._store.telegram.save_peers(account.id, login.peers)
-            if account.administrator_id is None and isinstance(asker, Administrator):
-                account = dataclasses.replace(account, administrator_id=asker.id)
-                await self._store.accounts.save(account)
             self._roster.put_account(account, logged_in=True)
+            if account.administrator_id is None and isinstance(asker, Administrator):
+                account = await self._assign(account, asker.id)
             if self._sessions is not None:
                 self._sessions.add(account)
             log.info("session kept", account=account.id, renewed=known is not None)
@@ -125,11 +172,43 @@ class Accounts:
             raise GatewayError(f"A limit of simultaneous calls is a number from 1 to {CALL_LIMIT_MAX}, such as 10.")
         return await self._change(asker, account_id, call_limit=call_limit)
 
+    async def set_chat(self, asker: Asker, account_id: int, fields: Mapping[str, str]) -> AccountView:
+        """Change how it behaves in its chats (T1-T3), from texts by name (`CHAT_FIELDS`): all of them, or none."""
+        async with self._turn:
+            stored = self._roster.account_for(asker, account_id)
+            chat = dataclasses.asdict(ChatSettings.read(stored.chat).changed(fields))
+            await self._store.accounts.save_chat(account_id, chat)
+            self._roster.put_stored(stored._replace(chat=chat))
+        return self._view(account_id)
+
+    async def share_subscription(self, asker: Asker, account_id: int, shares: bool) -> AccountView:
+        """Say whether its administrator's subscription covers it, too (C7)."""
+        async with self._turn:
+            stored = self._roster.account_for(asker, account_id)
+            if shares and not stored.shares_subscription:
+                if not has_room(self._roster, stored.account.administrator_id):
+                    raise GatewayError(
+                        "The subscription covers no more sessions. Stop sharing it with another one first."
+                    )
+            await self._store.accounts.save_sharing(account_id, shares)
+            self._roster.put_stored(stored._replace(shares_subscription=shares))
+        return self._view(account_id)
+
+    async def give_up(self, asker: Asker, account_id: int) -> None:
+        """Leave it without administrator (C6); the operator may give it to somebody."""
+        async with self._turn:
+            await self._assign(self._roster.account_for(asker, account_id).account, None)
+
     async def assign(self, asker: Asker, account_id: int, administrator_id: int | None) -> AccountView:
-        """Give it to another administrator, or to none (C6). Whoever gave it away sees it no more."""
+        """Give it to an administrator, or to none. An administrator can't: the other must accept (`Handovers`)."""
+        account = self._roster.account_for(asker, account_id).account
+        if not isinstance(asker, Operator):
+            raise GatewayError("Offer the session to the other administrator, who then accepts it.")
         if administrator_id is not None and not 0 < administrator_id < 2**52:
             raise GatewayError("An administrator is a Telegram user id, such as 123456789.")
-        return await self._change(asker, account_id, administrator_id=administrator_id)
+        async with self._turn:
+            await self._assign(account, administrator_id)
+        return self._view(account_id)
 
     async def log_out(self, asker: Asker, account_id: int, *, with_lines: bool) -> None:
         """Disconnect it: end the login at Telegram, and forget it.
@@ -166,22 +245,50 @@ class Accounts:
     async def _change(self, asker: Asker, account_id: int, **changes: Any) -> AccountView:
         async with self._turn:
             stored = self._roster.account_for(asker, account_id)
-            account = dataclasses.replace(stored.account, **changes)
-            await self._store.accounts.save(account)
-            self._roster.put_account(account, logged_in=stored.logged_in)
-            if stored.logged_in and self._sessions is not None:
-                await self._sessions.update(account)
+            await self._save(dataclasses.replace(stored.account, **changes))
         return self._view(account_id)
 
+    async def _assign(self, account: Account, administrator_id: int | None) -> Account:
+        """Give it over. The new administrator's subscription covers it, if there is room; an offer of it is void."""
+        shares = has_room(self._roster, administrator_id)
+        account = dataclasses.replace(account, administrator_id=administrator_id)
+        await self._store.handovers.delete(account.id)
+        self._roster.drop_handover(account.id)
+        await self._store.accounts.save_sharing(account.id, shares)
+        await self._save(account)
+        if (stored := self._roster.stored(account.id)) is not None:
+            self._roster.put_stored(stored._replace(shares_subscription=shares))
+        log.info("session assigned", account=account.id, administrator=administrator_id)
+        return account
+
+    async def _save(self, account: Account) -> None:
+        logged_in = self._roster.account_for(Operator(), account.id).logged_in
+        await self._store.accounts.save(account)
+        self._roster.put_account(account, logged_in=logged_in)
+        if logged_in and self._sessions is not None and account.id in self._kept:
+            await self._sessions.update(account)
+
     def _view(self, account_id: int) -> AccountView:
-        account, logged_in = self._roster.account_for(Operator(), account_id)
+        stored = self._roster.account_for(Operator(), account_id)
+        account, logged_in = stored.account, stored.logged_in
         if not logged_in:
             status = AccountStatus(AccountState.LOGGED_OUT, "disconnected")
         elif self._sessions is None:
             status = AccountStatus(AccountState.OFFLINE, "the gateway is not running")
         else:
             status = self._sessions.status(account_id)
-        return AccountView(account, logged_in, status, self._lines.count_of(account_id))
+        return AccountView(
+            account,
+            logged_in,
+            status,
+            lines=self._lines.count_of(account_id),
+            calls=self._calls_of(account_id),
+            kept_by=KeptBy(stored.kept_by),
+            chat=ChatSettings.read(stored.chat),
+            shares_subscription=stored.shares_subscription,
+            coverage=coverage(self._roster, account_id, dt.datetime.now(dt.UTC)),
+            handover=self._roster.handovers.get(account_id),
+        )
 
     async def _readable_session(self, account_id: int) -> bytes | None:
         """The kept session; one that nobody can read any more, us included, counts as none."""

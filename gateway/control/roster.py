@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import structlog
 
 from gateway.call.model import Account, Line
 from gateway.control.asking import Asker, NotFoundError, owns
 from gateway.provisioning import GrammarError, checked
-from gateway.storage import Store, StoredAccount
+from gateway.storage import Handover, Store, StoredAccount, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -20,11 +22,17 @@ class Roster:
     def __init__(self) -> None:
         self._accounts: dict[int, StoredAccount] = {}
         self._lines: dict[str, Line] = {}
+        self._recipes: dict[int, Mapping[str, Any]] = {}
+        self._handovers: dict[int, Handover] = {}
+        self._subscriptions: dict[int, Subscription] = {}
 
     async def load(self, store: Store) -> None:
         """Raises `GatewayError`, when the store fails."""
         self._accounts = {stored.account.id: stored for stored in await store.accounts.all()}
         self._lines = {line.endpoint: _whole(line) for line in await store.lines.all()}
+        self._recipes = await store.lines.recipes()
+        self._handovers = {handover.account_id: handover for handover in await store.handovers.all()}
+        self._subscriptions = {one.administrator_id: one for one in await store.subscriptions.all()}
 
     # What routing asks (call.ports.Directory)
 
@@ -49,6 +57,24 @@ class Roster:
     def lines(self) -> Collection[Line]:
         return self._lines.values()
 
+    @property
+    def recipes(self) -> Mapping[int, Mapping[str, Any]]:
+        """How lines are routed in the dialplan, by id, of those that have a recipe."""
+        return MappingProxyType(self._recipes)
+
+    @property
+    def handovers(self) -> Mapping[int, Handover]:
+        """Accounts that are offered to somebody, by id."""
+        return MappingProxyType(self._handovers)
+
+    @property
+    def subscriptions(self) -> Mapping[int, Subscription]:
+        """By administrator."""
+        return MappingProxyType(self._subscriptions)
+
+    def stored(self, account_id: int) -> StoredAccount | None:
+        return self._accounts.get(account_id)
+
     def accounts_for(self, asker: Asker) -> list[StoredAccount]:
         return [stored for stored in self._accounts.values() if owns(asker, stored.account)]
 
@@ -70,7 +96,8 @@ class Roster:
     # What the use-cases say
 
     def put_account(self, account: Account, *, logged_in: bool) -> None:
-        self._accounts[account.id] = StoredAccount(account, logged_in)
+        known = self._accounts.get(account.id, StoredAccount(account, logged_in))
+        self._accounts[account.id] = known._replace(account=account, logged_in=logged_in)
 
     def drop_account(self, account_id: int) -> None:
         self._accounts.pop(account_id, None)

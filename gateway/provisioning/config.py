@@ -1,110 +1,102 @@
-"""Our files in Asterisk's configuration folder, written through AMI: `siptg_line<id>.conf`, one a line.
+"""Our files in Asterisk's configuration folder, written through AMI: `siptg_lines_<n>.conf`, `n` from 0 to 31.
 
-One file a line, because AMI writes a file row by row: with 600 lines in one file each change took 0.2 s and the first
-filling over a minute. A change is one message, or a few into a draft that the last one turns into the file; either way
-the file is replaced whole, and no section of another line is near it.
+A change is made in a draft, and its last message turns the draft into the file: at no time is half a line in it.
 
-Source: main/manager.c (action_updateconfig). Options that AMI's own grammar would stumble over (a leading ">", line
-breaks) are kept out by `grammar` and by `ami`.
+Why so many files, and no more: AMI writes a file option by option, so that with 600 lines in one file each change took
+0.2 s and the first filling over a minute; but with a file for each of them Asterisk's reload took four times as long.
+
+Source: main/manager.c (action_updateconfig). What its grammar would stumble over (a leading ">", line breaks) is kept
+out by `grammar` and by `ami`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
-
-import structlog
 
 from gateway.errors import GatewayError
 from gateway.provisioning.ami import MESSAGE_LINES, Ami, AmiError, Fields
 from gateway.provisioning.render import Section
 
-log = structlog.get_logger(__name__)
-
 INCLUDING: Final = "pjsip.conf"
-INCLUDED: Final = "siptg_line*.conf"
-#: An empty file to begin from, and one to work on; neither is included anywhere.
-BLANK: Final = "siptg_blank.conf"
+INCLUDED: Final = "siptg_lines*.conf"
+FILES: Final = 32
+#: Worked on, and included nowhere.
 DRAFT: Final = "siptg_draft.conf"
 
 _OURS: Final = re.compile(r"line(?P<id>[1-9][0-9]{0,17})(?:-auth|-reg|-identify(?:-[0-9a-z.:/-]+)?)?")
 _LINE: Final = re.compile(r"line-(?P<category>\d+)-\d+")
 
-Files = dict[int, tuple[Section, ...]]
+#: The sections of each line, by its id.
+Sections = dict[int, tuple[Section, ...]]
 
 
-def file_name(line_id: int) -> str:
-    return f"siptg_line{line_id}.conf"
-
-
-async def read(ami: Ami) -> Files:
+async def read(ami: Ami) -> Sections:
     """The sections of all our lines, as Asterisk finds them in its files now. Raises `GatewayError`."""
     try:
         [answer] = await ami.act("GetConfig", Filename=INCLUDING)
     except AmiError as error:
         raise GatewayError(f"Asterisk can't read its {INCLUDING} ({error}).") from error
-    files: Files = {}
+    found: Sections = {}
     for section in _sections(answer):
-        if found := _OURS.fullmatch(section.name):
-            line_id = int(found["id"])
-            files[line_id] = (*files.get(line_id, ()), section)
-    return files
+        if ours := _OURS.fullmatch(section.name):
+            line_id = int(ours["id"])
+            found[line_id] = (*found.get(line_id, ()), section)
+    return found
 
 
-async def prepare(ami: Ami) -> None:
-    """See that our two working files are there. Raises `GatewayError`."""
-    for name in (BLANK, DRAFT):
+async def write(ami: Ami, before: Mapping[int, tuple[Section, ...]], after: Mapping[int, tuple[Section, ...]]) -> None:
+    """Replace the sections of the lines in `after`, which are `before` now; none is none. Raises `GatewayError`."""
+    await _make(ami, DRAFT)
+    for number in sorted({line_id % FILES for line_id in after}):
+        name = f"siptg_lines_{number}.conf"
         await _make(ami, name)
-    try:
-        await ami.act("GetConfig", Filename=BLANK)
-    except AmiError as error:
-        raise GatewayError(
-            f"Asterisk can't make files in its configuration folder ({error}). Let its user write there."
-        ) from error
+        mine = [line_id for line_id in after if line_id % FILES == number]
+        messages = list(_messages((before.get(line_id, ()), after[line_id]) for line_id in mine))
+        source = name
+        for index, fields in enumerate(messages, 1):
+            target = name if index == len(messages) else DRAFT
+            frame = {"Action": "UpdateConfig", "SrcFilename": source, "DstFilename": target}
+            try:
+                await ami.send(frame | fields)
+            except AmiError as error:
+                raise GatewayError(
+                    f"Asterisk does not write {target} ({error}). Let its user write in its configuration folder."
+                ) from error
+            source = DRAFT
 
 
 async def _make(ami: Ami, name: str) -> None:
     """See that a file is there: AMI writes only what it finds."""
-    with contextlib.suppress(AmiError):  # there already, or the folder can't be written: the next action tells
+    with contextlib.suppress(AmiError):  # there already; or the folder can't be written, and then the next action tells
         await ami.act("CreateConfig", Filename=name)
 
 
-async def write(ami: Ami, line_id: int, sections: Iterable[Section]) -> None:
-    """Replace a line's file; no sections leave it empty. Raises `GatewayError`."""
-    await _make(ami, file_name(line_id))
-    messages = list(_messages(sections))
-    source = BLANK
-    for index, fields in enumerate(messages):
-        target = file_name(line_id) if index == len(messages) - 1 else DRAFT
-        frame = {"Action": "UpdateConfig", "SrcFilename": source, "DstFilename": target}
-        try:
-            await ami.send(frame | fields)
-        except AmiError as error:
-            raise GatewayError(f"Asterisk does not write {target} ({error}).") from error
-        source = DRAFT
-
-
-def _messages(sections: Iterable[Section]) -> Iterator[dict[str, str]]:
-    """The numbered actions that make these sections, cut to what a message may hold."""
+def _messages(changes: Iterable[tuple[Iterable[Section], Iterable[Section]]]) -> Iterator[dict[str, str]]:
+    """The numbered actions that make these changes, cut to what a message may hold."""
     fields: dict[str, str] = {}
     index = 0
-    for action in _actions(sections):
-        if len(fields) + len(action) > MESSAGE_LINES - 4:
-            yield fields
-            fields, index = {}, 0
-        fields |= {f"{key}-{index:06d}": value for key, value in action.items()}
-        index += 1
+    for before, after in changes:
+        for action in _actions(before, after):
+            if len(fields) + len(action) > MESSAGE_LINES - 4:
+                yield fields
+                fields, index = {}, 0
+            fields |= {f"{key}-{index:06d}": value for key, value in action.items()}
+            index += 1
     yield fields
 
 
-def _actions(sections: Iterable[Section]) -> Iterator[dict[str, str]]:
-    """Make each section under a name of its own, and only then give it its name.
+def _actions(before: Iterable[Section], after: Iterable[Section]) -> Iterator[dict[str, str]]:
+    """Drop the old sections; make each new one under a name of its own, and only then give it its name.
 
-    An endpoint and its AOR have one name, and what is appended to a name goes to every section that bears it.
+    An endpoint and its AOR have one name, and what is appended to a name goes to every section that bears it; what is
+    deleted by a name too.
     """
-    for section in sections:
+    for name in dict.fromkeys(section.name for section in before):
+        yield {"Action": "DelCat", "Cat": name}
+    for section in after:
         draft = f"{section.name}~{section.type}"
         yield {"Action": "NewCat", "Cat": draft}
         for option, value in section.options:

@@ -36,10 +36,12 @@ RECONNECT_S: Final = 0.5
 #: Between attempts to apply a line that Asterisk refused: a name that could not be found may be found again.
 RETRY_REFUSED_S: Final = 60.0
 #: A reload is done when it is answered, nearly always; objects may follow a moment later.
-READBACK_S: Final = 2.0
+READBACK_S: Final = 1.0
 READBACK_POLL_S: Final = 0.05
 #: As much of the log's end as may hold what was said of a registration just now.
 LOG_TAIL_BYTES: Final = 65536
+#: The log is written a moment after the event is sent.
+EXPLAIN_S: Final = 0.1
 
 Watch = Callable[[int, LineState], None]
 
@@ -56,7 +58,8 @@ class Provisioner:
         self._door = door
         self._log_file = log_file
         self._lines: dict[int, Line] = {}
-        self._files: config.Files = {}
+        self._written: config.Sections = {}
+        self._rendered: dict[int, tuple[Line, tuple[Section, ...]]] = {}
         self._refused: dict[int, str] = {}
         self._contacts: dict[int, dict[str, Contact]] = {}
         self._registrations: dict[int, str] = {}
@@ -65,7 +68,8 @@ class Provisioner:
         self._watchers: list[Watch] = []
         self._ami: Ami | None = None
         self._turn = asyncio.Lock()
-        self._registry_changed = asyncio.Event()
+        self._failing: dict[int, str] = {}
+        self._failed = asyncio.Event()
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -133,31 +137,35 @@ class Provisioner:
     async def _serve(self, ami: Ami) -> None:
         """Apply all lines, then follow what happens to them until the connection is lost. Raises `GatewayError`."""
         async with self._turn:
-            await config.prepare(ami)
-            self._files = await config.read(ami)
+            self._written = await config.read(ami)
             await self._reconcile(ami)
             await self._learn_contacts(ami)
             await self._learn_registrations(ami)
-            await self._knock(ami, self._files)
+            await self._knock(ami, self._written)
             self._ami = ami
             self._tell_all()
         log.info("lines applied", lines=len(self._lines), refused=len(self._refused))
         async with asyncio.TaskGroup() as group:
-            chores = [group.create_task(chore(ami)) for chore in (self._follow_registrations, self._retry_refused)]
+            chores = [group.create_task(self._explain_failures()), group.create_task(self._retry_refused(ami))]
             await ami.lost()
             for chore in chores:
                 chore.cancel()
         raise AsteriskAwayError("Asterisk's management interface (AMI) is lost.")
 
-    async def _follow_registrations(self, ami: Ami) -> None:
-        try:
-            while True:
-                await self._registry_changed.wait()
-                self._registry_changed.clear()
-                await self._learn_registrations(ami)
-                self._tell_all()
-        except AsteriskAwayError:
-            return  # `_serve` learns of it too
+    async def _explain_failures(self) -> None:
+        """Say in words why registrations failed, as soon as Asterisk's log tells; many fail together."""
+        while True:
+            await self._failed.wait()
+            await asyncio.sleep(EXPLAIN_S)
+            self._failed.clear()
+            tail = await asyncio.to_thread(self._log_tail)
+            failing, self._failing = self._failing, {}
+            for line_id in failing.keys() & self._lines.keys():
+                for section in self._written.get(line_id, ()):
+                    if section.type == "registration":
+                        self._registrations[line_id] = failing[line_id]
+                        self._complaints[line_id] = registration_complaint(tail, section)
+                self._tell(line_id)
 
     async def _retry_refused(self, ami: Ami) -> None:
         try:
@@ -175,13 +183,13 @@ class Provisioner:
     async def _reconcile(self, ami: Ami) -> None:
         """Make the files as the lines say, and Asterisk run them. Raises `AsteriskAwayError`."""
         self._refused.clear()
-        wanted: config.Files = {}
+        wanted: config.Sections = {}
         for line in self._lines.values():
             try:
-                wanted[line.id] = render(line)
+                wanted[line.id] = self._render(line)
             except GatewayError as error:
                 self._refused[line.id] = str(error)
-        before = {line_id: self._files.get(line_id, ()) for line_id in wanted.keys() | self._files.keys()}
+        before = {line_id: self._written.get(line_id, ()) for line_id in wanted.keys() | self._written.keys()}
         changed = {
             line_id: wanted.get(line_id, ())
             for line_id, sections in before.items()
@@ -191,7 +199,7 @@ class Provisioner:
             return
         try:
             await self._write(ami, changed)
-            refused = await self._read_back(ami, changed)
+            refused = await self._read_back(ami, before, changed)
             if refused:
                 await self._write(ami, {line_id: before[line_id] for line_id in refused})
             self._refused |= refused
@@ -200,23 +208,36 @@ class Provisioner:
             raise
         except GatewayError as error:
             self._refused |= dict.fromkeys(changed, str(error))
-            self._files = await config.read(ami)
+            self._written = await config.read(ami)
         for line_id in self._refused:
             log.warning("line refused", line=line_id, reason=self._refused[line_id])
 
-    async def _write(self, ami: Ami, files: config.Files) -> None:
-        for line_id, sections in files.items():
-            await config.write(ami, line_id, sections)
-            self._files[line_id] = sections
+    def _render(self, line: Line) -> tuple[Section, ...]:
+        """As `render`, and what did not change is not rendered again: an edit of one line brings all of them."""
+        known, sections = self._rendered.get(line.id, (None, ()))
+        if known != line:
+            sections = render(line)
+            self._rendered[line.id] = (line, sections)
+        return sections
+
+    async def _write(self, ami: Ami, changed: config.Sections) -> None:
+        await config.write(ami, self._written, changed)
+        self._written |= changed
         await ami.act("Reload", Module="res_pjsip.so")
 
-    async def _read_back(self, ami: Ami, changed: config.Files) -> dict[int, str]:
+    async def _read_back(self, ami: Ami, before: config.Sections, changed: config.Sections) -> dict[int, str]:
         """The lines that Asterisk does not run as they were written, with the reason."""
+        # Registrations are only listed all together: hundreds of them, for one line.
+        listing = any(
+            section.type == "registration"
+            for line_id, sections in changed.items()
+            for section in (*before[line_id], *sections)
+        )
         loop = asyncio.get_running_loop()
         until = loop.time() + READBACK_S
         left = dict(changed)
         while True:
-            registrations = await _registrations(ami)
+            registrations = await _registrations(ami) if listing else {}
             reasons = {}
             for line_id, sections in left.items():
                 reported = config.running(await _endpoint(ami, f"line{line_id}")) | registrations
@@ -231,7 +252,7 @@ class Provisioner:
             return dict.fromkeys(left, f"Asterisk does not read the lines: {include}.")
         return reasons
 
-    async def _knock(self, ami: Ami, files: config.Files) -> None:
+    async def _knock(self, ami: Ami, files: config.Sections) -> None:
         """Register, and ask PBXs whether they answer, at once: by itself Asterisk takes up to half a minute."""
         for line_id, sections in files.items():
             if any(section.type == "registration" for section in sections):
@@ -244,7 +265,7 @@ class Provisioner:
     def _hear(self, event: Fields) -> None:
         match event.get("event"):
             case "Registry":
-                self._registry_changed.set()
+                self._hear_registration(event)
             case "ContactStatus":
                 self._hear_contact(event)
             case "ChallengeResponseFailed" | "InvalidPassword" | "FailedACL":
@@ -285,20 +306,29 @@ class Provisioner:
                     self._contacts.setdefault(line.id, {}).setdefault(contact.uri, contact)
 
     async def _learn_registrations(self, ami: Ami) -> None:
-        statuses = {
-            _line_id(name.removesuffix("-reg")): fields.get("status", "")
-            for (kind, name), fields in (await _registrations(ami)).items()
-            if kind == "registration"
-        }
-        self._registrations = {line_id: status for line_id, status in statuses.items() if line_id in self._lines}
-        failed = [line_id for line_id, status in self._registrations.items() if status in ("Rejected", "Stopped")]
-        tail = await asyncio.to_thread(self._log_tail) if failed else []
-        for line_id in self._registrations:
+        for (kind, name), fields in (await _registrations(ami)).items():
+            if kind == "registration":
+                self._note_registration(_line_id(name.removesuffix("-reg")), fields.get("status", ""))
+
+    def _hear_registration(self, event: Fields) -> None:
+        uris = event.get("domain", ""), event.get("username", "")
+        for line_id, sections in self._written.items():
+            for section in sections:
+                if section.type == "registration" and (section.get("server_uri"), section.get("client_uri")) == uris:
+                    self._note_registration(line_id, event.get("status", ""))
+                    self._tell(line_id)
+
+    def _note_registration(self, line_id: int, status: str) -> None:
+        """A failure is told when it can be explained, a moment later."""
+        if line_id not in self._lines:
+            return
+        if status in ("Rejected", "Stopped"):
+            self._failing[line_id] = status
+            self._failed.set()
+        else:
+            self._failing.pop(line_id, None)
             self._complaints.pop(line_id, None)
-        for line_id in failed:
-            for section in self._files.get(line_id, ()):
-                if section.type == "registration":
-                    self._complaints[line_id] = registration_complaint(tail, section)
+            self._registrations[line_id] = status
 
     def _log_tail(self) -> list[str]:
         if self._log_file is None:
@@ -336,7 +366,7 @@ class Provisioner:
             self._tell(line_id)
 
     def _forget(self, line_id: int) -> None:
-        for known in (self._states, self._contacts, self._registrations, self._complaints):
+        for known in (self._rendered, self._states, self._contacts, self._registrations, self._complaints):
             known.pop(line_id, None)
 
 

@@ -36,7 +36,7 @@ async def house(asterisk: Asterisk, tmp_path: Path) -> AsyncIterator[House]:
         yield made
 
 
-async def in_asterisk(asterisk: Asterisk) -> config.Files:
+async def in_asterisk(asterisk: Asterisk) -> config.Sections:
     async with connected(asterisk.ami, lambda event: None) as ami:
         return await config.read(ami)
 

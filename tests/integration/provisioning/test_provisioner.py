@@ -185,7 +185,7 @@ async def test_lines_are_applied_again_after_asterisk_died(
 ) -> None:
     await provisioner.apply([pbx_line(121)])
     await reached(provisioner, 121, LineHealth.DOWN)
-    for file in asterisk.config_dir.glob("siptg_line*.conf"):
+    for file in asterisk.config_dir.glob("siptg_lines*.conf"):
         file.unlink()
     assert asterisk.pid is not None
     os.kill(asterisk.pid, signal.SIGKILL)

@@ -133,7 +133,7 @@ def test_no_text_becomes_more_than_the_value_of_one_option(line: Line, field: st
     assert {section.name.partition("-identify")[0] for section in after} == {
         section.name.partition("-identify")[0] for section in before
     }
-    for message in _messages(after):
+    for message in _messages([(before, after)]):
         assert len(message) <= MESSAGE_LINES
         for name, text_sent in message.items():
             assert text_sent.isprintable()
