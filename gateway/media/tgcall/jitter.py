@@ -5,7 +5,8 @@ be played, and it moves by a frame at every pull while the peer sends. Delay is 
 that the borders of packets stay on the borders of frames.
 
 A frame that is missing when it is due is made up. What becomes of it tells loss from jitter from silence:
-the packet never comes (the next one's redundancy restores what is still to be played of it): **loss**, the delay stays;
+the packet never comes (the next one's redundancy restores what is still to be played of it): **loss**; if that goes on,
+the delay grows as far as the redundancy needs to come in time, and no further;
 it comes late: **jitter**, its played part is cut off, or the delay grows if that happens often;
 nothing comes for 200 ms, or the peer said that it is muted: **idle**, and the next packet starts afresh.
 
@@ -25,7 +26,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from .model import FRAME_MS, RTP_CLOCK_HZ, Pcm
-from .opus import packet_ticks
+from .opus import packet_ticks, redundancy_ticks
 from .splice import crossfade, drop_frame, fade_out, insert_frame
 
 FRAME_TICKS: Final = RTP_CLOCK_HZ * FRAME_MS // 1000
@@ -49,6 +50,11 @@ BACKLOG_S: Final = 0.1
 BACKLOG_WINDOW_S: Final = 0.5
 #: Between two changes of the delay: half a second.
 CALM_FRAMES: Final = 25
+
+#: Above the one share of lost packets the next one is waited for, for its redundancy; below the other no more.
+LOSSY_FROM: Final = 0.015
+CALM_BELOW: Final = 0.005
+_LOSS_MEMORY_PACKETS: Final = 128
 
 #: No packet for so long, and the peer has stopped sending.
 IDLE_AFTER_S: Final = 0.2
@@ -75,6 +81,7 @@ class Decoder(Protocol):
 class _Packet:
     timestamp: int
     ticks: int
+    restores: int  # ticks of the audio before it
     payload: bytes
 
 
@@ -103,6 +110,8 @@ class JitterBuffer:
         self._spread = 0.0
         self._calm = 0
         self._mean_slack = 0.0
+        self._loss_share = 0.0
+        self._redundancy_s = 0.0  # how long to wait for redundancy
         self._sequence: int | None = None  # the newest, unwrapped
         self._timestamp = 0  # the newest, unwrapped
         self._begin()
@@ -141,7 +150,7 @@ class JitterBuffer:
             return
         number, stamp = self._unwrap(sequence, timestamp)
         self._last_heard = now
-        packet = _Packet(stamp, ticks, payload)
+        packet = _Packet(stamp, ticks, redundancy_ticks(payload), payload)
         if not self._active:
             if not payload or (self._decoded and number < self._next):
                 return
@@ -280,6 +289,11 @@ class JitterBuffer:
             self._queue[self._next] = packet
             return self._wait(packet.timestamp - at)
         self._next += 1
+        self._note_loss(0)
+        if packet.restores and self._loss_share > LOSSY_FROM:
+            self._redundancy_s = packet.restores / RTP_CLOCK_HZ
+        elif self._loss_share < CALM_BELOW:
+            self._redundancy_s = 0.0
         self._append(self._decoder.decode(packet.payload), packet.timestamp)
         self._end = packet.timestamp + packet.ticks
         return True
@@ -291,18 +305,24 @@ class JitterBuffer:
         number = min(self._queue)
         packet = self._queue[number]
         at = self._decoded_until()
-        covered_from = packet.timestamp - packet.ticks
+        covered_from = packet.timestamp - packet.restores
         if at < covered_from and len(self._pcm) < self._frame:
             return False  # more than one is missing: make up a frame, and see
         self.lost += number - self._next
+        self._note_loss(number - self._next)
         self._next = number
         self._settle()
-        if at < packet.timestamp and packet.ticks:
-            restored = self._decoder.restore(packet.payload, packet.ticks // self._ticks)
+        if at < packet.timestamp and packet.restores:
+            restored = self._decoder.restore(packet.payload, packet.restores // self._ticks)
             self.restored_ms += (packet.timestamp - max(at, self._end)) * 1000 // RTP_CLOCK_HZ
             self._append(restored, covered_from)
             self._end = packet.timestamp
         return True
+
+    def _note_loss(self, lost: int) -> None:
+        """Remember how many packets are lost; 0 stands for one that came."""
+        for _ in range(min(lost, 10) or 1):
+            self._loss_share += ((lost > 0) - self._loss_share) / _LOSS_MEMORY_PACKETS
 
     def _decoded_until(self) -> int:
         """The RTP time up to which there is real audio, or from which on it is needed."""
@@ -368,8 +388,8 @@ class JitterBuffer:
         """Take a frame out, or put one in, if the slack asks for it."""
         if not self._slacks:
             return
-        low = self._low_slack(WINDOW_S)
-        backlog = self._low_slack(BACKLOG_WINDOW_S)
+        low = self._low_slack(WINDOW_S) - self._redundancy_s
+        backlog = self._low_slack(BACKLOG_WINDOW_S) - self._redundancy_s
         if backlog > MOST_SLACK_S + BACKLOG_S:
             self._skip(int((backlog - MARGIN_S) / FRAME_S))
         elif low < LEAST_SLACK_S and len(self._played) == self._frame:

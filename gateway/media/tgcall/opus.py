@@ -44,6 +44,9 @@ _SET_GAIN: Final = 4034
 _SILK: Final = (480, 960, 1920, 2880)
 _HYBRID: Final = (480, 960)
 _CELT: Final = (120, 240, 480, 960)
+_FIRST_CELT_ONLY: Final = 16
+#: A frame's length takes a second byte from here on. Source: RFC 6716 §3.2.1.
+_LONG_LENGTH: Final = 252
 _FRAME_TICKS: Final = _SILK * 3 + _HYBRID * 2 + _CELT * 4
 
 
@@ -103,6 +106,44 @@ def packet_ticks(packet: bytes) -> int:
         count = packet[1] & 0x3F if len(packet) > 1 else 0
     ticks = frame * count
     return ticks if ticks <= LONGEST_PACKET_MS * 48 else 0
+
+
+def redundancy_ticks(packet: bytes) -> int:
+    """How much of the audio before it a packet can restore, in ticks of 48 kHz; 0 without redundancy.
+
+    Only the packet's first frame carries it, and only SILK has it: for its last frame before.
+
+    Source: RFC 6716 §3.2 (where the first frame begins) and §4.2.3 (the flags at its beginning).
+    """
+    if not packet_ticks(packet) or packet[0] >> 3 >= _FIRST_CELT_ONLY:
+        return 0
+    at = _first_frame_at(packet)
+    if at >= len(packet):
+        return 0
+    frame = _FRAME_TICKS[packet[0] >> 3]
+    inner_frames = max(1, frame // 960)
+    stereo = packet[0] & 4
+    flags = packet[at] >> (7 - inner_frames) & 1
+    if stereo:
+        flags |= packet[at] >> max(0, 6 - 2 * inner_frames) & 1
+    return frame if flags else 0
+
+
+def _first_frame_at(packet: bytes) -> int:
+    """Behind the lengths and the padding's length; may lie beyond the end of a malformed packet."""
+    code = packet[0] & 3
+    if code < 2:
+        return 1
+    if code == 2:
+        return 2 + (len(packet) > 1 and packet[1] >= _LONG_LENGTH)
+    at, lengths = 2, (packet[1] & 0x3F) - 1 if packet[1] & 0x80 else 0
+    if packet[1] & 0x40:
+        while at < len(packet) and packet[at] == 0xFF:
+            at += 1
+        at += 1
+    for _ in range(lengths):
+        at += 1 + (at < len(packet) and packet[at] >= _LONG_LENGTH)
+    return at
 
 
 class OpusEncoder:

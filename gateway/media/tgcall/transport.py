@@ -105,6 +105,7 @@ class Transport:
         self._stun_servers: list[_StunServer] = []
         self._stun_asked: dict[bytes, _StunServer] = {}
         self._told: list[Candidate] = []
+        self._only_ipv6 = False
 
     def open(self, servers: Sequence[Server], p2p_allowed: bool) -> None:
         """Open sockets and look for candidates.
@@ -225,7 +226,8 @@ class Transport:
 
     def _open_sockets(self, addresses: list[str], servers: Sequence[Server]) -> None:
         wanted = {_family((address, 0)) for address in addresses}
-        wanted |= {_family((server.ipv4 or server.ipv6, 0)) for server in servers}
+        self._only_ipv6 = wanted == {socket.AF_INET6}
+        wanted |= {_family(address) for server in servers if (address := self._address(server))}
         for family in sorted(wanted):
             try:
                 self._direct[family] = DirectPath(family, self._heard_datagram)
@@ -234,6 +236,13 @@ class Transport:
         if not self._direct:
             raise OSError("no UDP socket could be opened")
 
+    def _address(self, server: Server) -> Address | None:
+        """Where a server is, in the family that this host has; None if what was told is no address."""
+        for host in (server.ipv6, server.ipv4) if self._only_ipv6 else (server.ipv4, server.ipv6):
+            with contextlib.suppress(ValueError):
+                return str(ipaddress.ip_address(host)), server.port
+        return None
+
     def _tell(self, candidates: list[Candidate]) -> None:
         self._told += candidates
         if candidates:
@@ -241,7 +250,7 @@ class Transport:
 
     def _plan_stun(self, servers: Sequence[Server], now: float) -> None:
         for server in servers:
-            address = _address(server)
+            address = self._address(server)
             path = self._direct.get(_family(address)) if address else None
             if address and path and server.stun:
                 self._stun_servers.append(_StunServer(path, address, [now + after for after in STUN_AT_S]))
@@ -276,7 +285,7 @@ class Transport:
     # -- relays --------------------------------------------------------------------------------------------------
 
     def _open_relays(self, servers: Sequence[Server], now: float) -> None:
-        relays = [server for server in servers if _address(server) and (server.peer_tag or server.turn)]
+        relays = [server for server in servers if self._address(server) and (server.peer_tag or server.turn)]
         self._reflectors = [server for server in relays if server.peer_tag is not None]
         self._tcp_servers = [server for server in relays if server.tcp]
         for server in relays:
@@ -285,7 +294,7 @@ class Transport:
         self._tcp_at = now + TCP_AFTER_S if self._relays else now
 
     def _open_udp_relay(self, server: Server, now: float) -> None:
-        address = _address(server)
+        address = self._address(server)
         path = self._direct.get(_family(address)) if address else None
         if address and path and address not in self._udp_relays:
             direct = path
@@ -300,7 +309,7 @@ class Transport:
             self._open_stream(server)
 
     def _open_stream(self, server: Server) -> None:
-        address = _address(server)
+        address = self._address(server)
         if address is None:
             return
         client = self._client(server, address, lambda data: self._send_on_stream(relay, data))
@@ -366,11 +375,3 @@ class Transport:
 
 def _family(address: Address) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-
-
-def _address(server: Server) -> Address | None:
-    """Where a server is; None if what was told is no address."""
-    for host in (server.ipv4, server.ipv6):
-        with contextlib.suppress(ValueError):
-            return str(ipaddress.ip_address(host)), server.port
-    return None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.media.tgcall import EngineError, opus
 from gateway.media.tgcall.model import Pcm
-from gateway.media.tgcall.opus import OpusDecoder, OpusEncoder, packet_ticks
+from gateway.media.tgcall.opus import OpusDecoder, OpusEncoder, packet_ticks, redundancy_ticks
 
 
 def voice(seconds: float, rate_hz: int, amplitude: int = 8000) -> Pcm:
@@ -104,6 +104,20 @@ def test_any_packet_is_decoded_restored_or_made_up(noise: bytes) -> None:
         assert 0 < len(decoder.decode(noise)) <= 960
         assert len(decoder.restore(noise, 160)) == 160
         assert len(decoder.conceal(200)) == 200
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_redundancy_is_seen_where_there_is_some(rate_hz: int) -> None:
+    said = voice(1.0, rate_hz)
+    calm = [redundancy_ticks(packet) for packet in packets_of(said, rate_hz)]
+    lossy = [redundancy_ticks(packet) for packet in packets_of(said, rate_hz, loss=0.1)]
+    assert not any(calm)
+    assert lossy.count(960) > 25
+
+
+@given(st.binary(max_size=40))
+def test_redundancy_of_any_packet_is_bounded(noise: bytes) -> None:
+    assert redundancy_ticks(noise) in {0, 480, 960, 1920, 2880}
 
 
 @given(st.binary(max_size=10))
