@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
 
 from gateway.call.model import CallRecord, CallState
 from gateway.demo.world import OPERATOR, World, phone_on
@@ -110,6 +115,14 @@ class Stage:
             "phone": list(self.phone.calls),
         }
         return {name: left for name, left in found.items() if left}
+
+    def cut_asterisk(self) -> None:
+        """Break every connection of the node to ARI, as a failing network would."""
+        port = urlsplit(self.gateway.asterisk.ari.url).port
+        for connection in psutil.Process().net_connections("tcp"):
+            if connection.raddr and connection.raddr.port == port:
+                with contextlib.closing(socket.socket(fileno=os.dup(connection.fd))) as doomed:
+                    doomed.shutdown(socket.SHUT_RDWR)
 
     def footprint(self) -> Footprint:
         """What the gateway holds of the system now."""
