@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from gateway.call.model import Line, LineKind, Transport
+from gateway.call.numbers import apply_rules
 from gateway.control.asking import Asker
 from gateway.control.roster import Roster
 from gateway.errors import GatewayError
@@ -93,6 +94,20 @@ class Lines:
             )
         host, port = self._address(line.transport)
         return Credentials(line.login, line.password, host, port, line.transport)
+
+    def check(self, kind: LineKind, fields: Mapping[str, str]) -> None:
+        """Whether these texts will do, of a line that is yet to be made. Raises `GrammarError`."""
+        _values(kind, fields)
+
+    def dry_run(self, asker: Asker, line_id: int, text: str) -> str | None:
+        """The number that the line's rules make of a text: its default number where they leave none (L5).
+
+        Returns:
+            None: the rules say that the line does not suit. Empty: they leave none, and there is no default.
+        """
+        line = self._roster.line_for(asker, line_id)
+        number = apply_rules(line.number_rules, text)
+        return number if number is None else number or line.number
 
     async def add(self, asker: Asker, account_id: int, kind: LineKind, fields: Mapping[str, str]) -> LineView:
         """Create a line from texts by field name, as a person gave them (`provisioning.FIELDS`).
