@@ -11,15 +11,22 @@ from typing import Self
 
 import structlog
 
+from gateway.bot.face import AdministratorBot
 from gateway.call.model import Direction, Transport
 from gateway.call.switchboard import Switchboard
 from gateway.control import rpc
 from gateway.control.accounts import Accounts
 from gateway.control.calls import Calls
+from gateway.control.handovers import Handovers
 from gateway.control.lines import Lines, Offered
+from gateway.control.logins import Logins
+from gateway.control.notices import Notices
 from gateway.control.ownership import own
+from gateway.control.recommendations import Recommendations
 from gateway.control.requests import UseCases
 from gateway.control.roster import Roster
+from gateway.control.subscriptions import Subscriptions
+from gateway.control.watchman import Watchman
 from gateway.media.pool import MediaPool
 from gateway.provisioning import Provisioner
 from gateway.settings import Settings
@@ -28,7 +35,7 @@ from gateway.sip.listen import SipPorts, own_address
 from gateway.sip.side import SipSide
 from gateway.storage import Store
 from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.login import log_out
+from gateway.telegram.login import Login, log_out
 from gateway.telegram.side import TelegramSide
 
 log = structlog.get_logger(__name__)
@@ -45,11 +52,16 @@ class Gateway:
     provisioner: Provisioner
     pool: MediaPool
     board: Switchboard
+    notices: Notices
+    watchman: Watchman
+    subscriptions: Subscriptions
+    recommendations: Recommendations
     sip: SipSide
     telegram: TelegramSide
     accounts: Accounts
     lines: Lines
     calls: Calls
+    use_cases: UseCases
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -78,24 +90,43 @@ class Gateway:
         self.board = await house.enter_async_context(
             Switchboard(roster, self.pool, self.store.records, settings.call.limits, settings.call.limit)
         )
+        self.notices = await house.enter_async_context(Notices(self.store, roster))
+        self.watchman = await house.enter_async_context(
+            Watchman(self.store, roster, self.notices, settings.control.line_settle_s)
+        )
+        self.subscriptions = await house.enter_async_context(Subscriptions(self.store, roster, self.board.hang_up))
+        self.board.admit_by(self.subscriptions)
+        self.board.watch(self.subscriptions.moved)
+        self.board.watch(self.watchman.call_moved)
         self.asterisk = await house.enter_async_context(Asterisk(settings.asterisk, settings.state / "asterisk"))
         self.provisioner = await house.enter_async_context(
             Provisioner(lambda: self.asterisk.ami, self.asterisk.log_file if self.asterisk.embedded else None)
         )
+        self.provisioner.watch(self.watchman.line_changed)
         self.sip = await house.enter_async_context(SipSide(self.asterisk, self.board))
         self.telegram = await house.enter_async_context(
             TelegramSide(
                 settings.telegram, self.store.telegram, self.board, lambda: self.pool.versions, self._status_changed
             )
         )
+        self.recommendations = await house.enter_async_context(
+            Recommendations(self.store, roster, self.telegram.account, self.notices)
+        )
         self.board.connect(Direction.SIP_TO_TELEGRAM, self.telegram)
         self.board.connect(Direction.TELEGRAM_TO_SIP, self.sip)
         house.push_async_callback(self.board.drain, 0)
-        use_cases = _use_cases(settings, self.store, roster, self)
+        self.use_cases = use_cases = _use_cases(
+            settings, self.store, roster, self, self.notices, self.subscriptions, self.recommendations
+        )
         self.accounts, self.lines, self.calls = use_cases.accounts, use_cases.lines, use_cases.calls
         await self.lines.apply()
         self.accounts.bring_online()
         await house.enter_async_context(rpc.serving(settings.state, use_cases))
+        if settings.bot.token.get_secret_value():
+            logins = await house.enter_async_context(
+                Logins(lambda: Login(settings.telegram), settings.bot.forget_login_s)
+            )
+            await house.enter_async_context(AdministratorBot(settings.bot, self.store.conversations, use_cases, logins))
 
     async def online(self, account_id: int) -> None:
         """Wait until an account is online."""
@@ -105,6 +136,8 @@ class Gateway:
 
     def _status_changed(self, account_id: int, status: AccountStatus) -> None:
         self._status_news.set()
+        self.watchman.status_changed(account_id, status)
+        self.recommendations.status_changed(account_id, status)
 
 
 async def serve(settings: Settings) -> None:
@@ -140,16 +173,35 @@ async def store_alone(settings: Settings) -> AsyncIterator[UseCases]:
     async with Store(settings.storage, settings.state) as store:
         roster = Roster()
         await roster.load(store)
-        yield _use_cases(settings, store, roster, None)
+        async with (
+            Notices(store, roster) as notices,
+            Subscriptions(store, roster) as subscriptions,
+            Recommendations(store, roster, lambda account_id: None, notices) as recommendations,
+        ):
+            yield _use_cases(settings, store, roster, None, notices, subscriptions, recommendations)
 
 
-def _use_cases(settings: Settings, store: Store, roster: Roster, gateway: Gateway | None) -> UseCases:
+def _use_cases(
+    settings: Settings,
+    store: Store,
+    roster: Roster,
+    gateway: Gateway | None,
+    notices: Notices,
+    subscriptions: Subscriptions,
+    recommendations: Recommendations,
+) -> UseCases:
     lines = Lines(store, roster, gateway.provisioner if gateway else None, _offered(settings, gateway))
     accounts = Accounts(
-        store, roster, lines, gateway.telegram if gateway else None, lambda secret: log_out(settings.telegram, secret)
+        store,
+        roster,
+        lines,
+        gateway.telegram if gateway else None,
+        lambda secret: log_out(settings.telegram, secret),
+        calls_of=gateway.board.calls_of if gateway else lambda account_id: 0,
     )
+    handovers = Handovers(store, roster, accounts, notices, settings.bot.admits)
     calls = Calls(store, roster, (lambda: [one.record for one in gateway.board.calls.values()]) if gateway else None)
-    return UseCases(accounts, lines, calls)
+    return UseCases(accounts, lines, calls, handovers, subscriptions, recommendations, notices)
 
 
 def _offered(settings: Settings, gateway: Gateway | None) -> Offered:

@@ -10,7 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from gateway.bot.settings import BotSettings
 from gateway.call.session import ANSWER_S, CONNECT_S, CallLimits
+from gateway.control.settings import ControlSettings
 from gateway.errors import SettingsError
 from gateway.media.pool import MediaSettings
 from gateway.sip.settings import AsteriskSettings
@@ -68,6 +70,8 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     storage: StorageSettings = StorageSettings()
     call: CallSettings = CallSettings()
+    control: ControlSettings = ControlSettings()
+    bot: BotSettings = BotSettings()
     log: LogSettings = LogSettings()
 
 

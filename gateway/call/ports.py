@@ -129,6 +129,17 @@ class Directory(Protocol):
         """The account's lines, the lowest priority number first, disabled ones left out."""
 
 
+class Admission(Protocol):
+    """Whether an account may have one call more, beyond its own limit: what it was granted, for example."""
+
+    def admit(self, account: Account, calls_of: Callable[[int], int]) -> None:
+        """Answer at once. `calls_of` tells how many calls an account has now, by its id.
+
+        Raises:
+            CallError: It may not, and why.
+        """
+
+
 class Records(Protocol):
     async def write(self, record: CallRecord) -> None:
         """Keep the record of an ended call."""

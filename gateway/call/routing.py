@@ -19,6 +19,14 @@ def routes(offer: Offer, directory: Directory) -> list[Route]:
     return _to_sip(offer, directory)
 
 
+def origin(offer: Offer, directory: Directory) -> tuple[int | None, int | None]:
+    """The account and the line that an offer came in by, whatever becomes of it: a refusal is somebody's, too."""
+    if offer.direction is Direction.TELEGRAM_TO_SIP:
+        return int(offer.via), None
+    line = directory.line(offer.via)
+    return (line.account_id, line.id) if line else (None, None)
+
+
 def _to_telegram(offer: Offer, directory: Directory) -> Route:
     line = directory.line(offer.via)
     if line is None or not line.enabled:

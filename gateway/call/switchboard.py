@@ -12,8 +12,8 @@ import structlog
 
 from gateway.call.fork import Fork
 from gateway.call.model import CallRecord, CallState, Direction, Route
-from gateway.call.ports import Directory, Leg, Media, MediaPool, Offer, Records, Side
-from gateway.call.routing import routes
+from gateway.call.ports import Admission, Directory, Leg, Media, MediaPool, Offer, Records, Side
+from gateway.call.routing import origin, routes
 from gateway.call.session import CallLimits, CallSession, Watch
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 
@@ -39,6 +39,7 @@ class Switchboard:
         self._records = records
         self._limits = limits
         self._call_limit = call_limit
+        self._admission: Admission | None = None
         self._far_sides: dict[Direction, Side] = {}
         self._calls: dict[str, CallSession] = {}
         self._admitted: dict[str, int] = {}
@@ -63,6 +64,10 @@ class Switchboard:
     def connect(self, direction: Direction, far: Side) -> None:
         """Say which side calls out in this direction. Until then its offers are refused."""
         self._far_sides[direction] = far
+
+    def admit_by(self, admission: Admission) -> None:
+        """Ask this, too, before a call is admitted."""
+        self._admission = admission
 
     def watch(self, watcher: Watch) -> None:
         """Be told of every move of every call, in order, with its record so far."""
@@ -99,11 +104,12 @@ class Switchboard:
                 session.hang_up(_DRAINING)
 
     async def _handle(self, offer: Offer) -> None:
+        account_id, line_id = origin(offer, self._directory)
         record = CallRecord(
             call_id=offer.call_id,
             direction=offer.direction,
-            account_id=None,
-            line_id=None,
+            account_id=account_id,
+            line_id=line_id,
             caller=offer.caller.number or (f"id:{offer.caller.user.id}" if offer.caller.user else ""),
             dialled=offer.dialled,
             offered_at=dt.datetime.now(dt.UTC),
@@ -149,6 +155,8 @@ class Switchboard:
             raise CallError(HangupCause.OVER_LIMIT, f"the session account has its {account.call_limit} calls already")
         if self._call_limit is not None and len(self._admitted) >= self._call_limit:
             raise CallError(HangupCause.OVER_LIMIT, f"the gateway has its {self._call_limit} calls already")
+        if self._admission is not None:
+            self._admission.admit(account, self.calls_of)
         self._admitted[call_id] = account.id
         self._idle.clear()
 

@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import structlog
@@ -18,10 +18,10 @@ from gateway.control.chat_settings import ChatSettings
 from gateway.control.coverage import Coverage, coverage, has_room
 from gateway.control.lines import Lines
 from gateway.control.roster import Roster
-from gateway.errors import GatewayError, SettingsError
+from gateway.errors import GatewayError
 from gateway.storage import Handover, Store, WrongKeyError
 from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.login import LoggedIn, Login
+from gateway.telegram.login import LoggedIn
 from gateway.telegram.session import SessionFormError
 
 log = structlog.get_logger(__name__)
@@ -31,10 +31,6 @@ CALL_LIMIT_MAX: Final = 1000
 
 #: Ends a login that nobody uses; False when Telegram had ended it already. It is `telegram.login.log_out`.
 LogOut = Callable[[bytes], Awaitable[bool]]
-
-
-#: Begins a login conversation, which its caller opens with `async with`.
-BeginLogin = Callable[[], Login]
 
 
 class KeptBy(enum.StrEnum):
@@ -74,7 +70,7 @@ class AccountView:
     lines: int
     calls: int = 0
     kept_by: KeptBy = KeptBy.GATEWAY
-    chat: ChatSettings = ChatSettings()
+    chat: ChatSettings = field(default_factory=ChatSettings)
     shares_subscription: bool = True
     coverage: Coverage = Coverage.UNLIMITED
     handover: Handover | None = None
@@ -85,7 +81,6 @@ class Accounts:
 
     Args:
         sessions: The running Telegram side; None when no gateway runs, and only the store is changed.
-        begin_login: None where nobody can log in here.
         calls_of: How many calls an account has now.
     """
 
@@ -97,7 +92,6 @@ class Accounts:
         sessions: Sessions | None,
         log_out: LogOut,
         *,
-        begin_login: BeginLogin | None = None,
         calls_of: Callable[[int], int] = lambda account_id: 0,
     ) -> None:
         self._store = store
@@ -105,7 +99,6 @@ class Accounts:
         self._lines = lines
         self._sessions = sessions
         self._log_out = log_out
-        self._begin_login = begin_login
         self._calls_of = calls_of
         self._turn = asyncio.Lock()
 
@@ -122,16 +115,6 @@ class Accounts:
     def show(self, asker: Asker, account_id: int) -> AccountView:
         self._roster.account_for(asker, account_id)
         return self._view(account_id)
-
-    def login(self) -> Login:
-        """A new login conversation, to be opened with `async with`; what it ends in is for `keep`.
-
-        Raises:
-            SettingsError: The gateway can't log anybody in.
-        """
-        if self._begin_login is None:
-            raise SettingsError("Nobody can be logged in here.")
-        return self._begin_login()
 
     async def keep(self, asker: Asker, login: LoggedIn) -> AccountView:
         """Take over a login that was just made: from now on it is ours alone, and online.
@@ -185,11 +168,9 @@ class Accounts:
         """Say whether its administrator's subscription covers it, too (C7)."""
         async with self._turn:
             stored = self._roster.account_for(asker, account_id)
-            if shares and not stored.shares_subscription:
-                if not has_room(self._roster, stored.account.administrator_id):
-                    raise GatewayError(
-                        "The subscription covers no more sessions. Stop sharing it with another one first."
-                    )
+            begins = shares and not stored.shares_subscription
+            if begins and not has_room(self._roster, stored.account.administrator_id):
+                raise GatewayError("The subscription covers no more sessions. Stop sharing it with another one first.")
             await self._store.accounts.save_sharing(account_id, shares)
             self._roster.put_stored(stored._replace(shares_subscription=shares))
         return self._view(account_id)
@@ -198,6 +179,7 @@ class Accounts:
         """Leave it without administrator (C6); the operator may give it to somebody."""
         async with self._turn:
             await self._assign(self._roster.account_for(asker, account_id).account, None)
+            await self._tell(account_id)
 
     async def assign(self, asker: Asker, account_id: int, administrator_id: int | None) -> AccountView:
         """Give it to an administrator, or to none. An administrator can't: the other must accept (`Handovers`)."""
@@ -208,6 +190,7 @@ class Accounts:
             raise GatewayError("An administrator is a Telegram user id, such as 123456789.")
         async with self._turn:
             await self._assign(account, administrator_id)
+            await self._tell(account_id)
         return self._view(account_id)
 
     async def log_out(self, asker: Asker, account_id: int, *, with_lines: bool) -> None:
@@ -245,28 +228,30 @@ class Accounts:
     async def _change(self, asker: Asker, account_id: int, **changes: Any) -> AccountView:
         async with self._turn:
             stored = self._roster.account_for(asker, account_id)
-            await self._save(dataclasses.replace(stored.account, **changes))
+            account = dataclasses.replace(stored.account, **changes)
+            await self._store.accounts.save(account)
+            self._roster.put_account(account, logged_in=stored.logged_in)
+            await self._tell(account_id)
         return self._view(account_id)
 
     async def _assign(self, account: Account, administrator_id: int | None) -> Account:
         """Give it over. The new administrator's subscription covers it, if there is room; an offer of it is void."""
+        stored = self._roster.account_for(Operator(), account.id)
         shares = has_room(self._roster, administrator_id)
         account = dataclasses.replace(account, administrator_id=administrator_id)
         await self._store.handovers.delete(account.id)
         self._roster.drop_handover(account.id)
+        await self._store.accounts.save(account)
         await self._store.accounts.save_sharing(account.id, shares)
-        await self._save(account)
-        if (stored := self._roster.stored(account.id)) is not None:
-            self._roster.put_stored(stored._replace(shares_subscription=shares))
+        self._roster.put_stored(stored._replace(account=account, shares_subscription=shares))
         log.info("session assigned", account=account.id, administrator=administrator_id)
         return account
 
-    async def _save(self, account: Account) -> None:
-        logged_in = self._roster.account_for(Operator(), account.id).logged_in
-        await self._store.accounts.save(account)
-        self._roster.put_account(account, logged_in=logged_in)
-        if logged_in and self._sessions is not None and account.id in self._kept:
-            await self._sessions.update(account)
+    async def _tell(self, account_id: int) -> None:
+        """Let the Telegram side know of an account's changes."""
+        stored = self._roster.account_for(Operator(), account_id)
+        if stored.logged_in and self._sessions is not None:
+            await self._sessions.update(stored.account)
 
     def _view(self, account_id: int) -> AccountView:
         stored = self._roster.account_for(Operator(), account_id)

@@ -18,7 +18,12 @@ from gateway.call.model import Account, CallRecord, LineKind
 from gateway.control.accounts import Accounts, AccountView
 from gateway.control.asking import Operator
 from gateway.control.calls import Calls
+from gateway.control.handovers import Handovers
 from gateway.control.lines import Credentials, Lines, LineView
+from gateway.control.notices import Notices
+from gateway.control.recommendations import Recommendations
+from gateway.control.subscriptions import Subscriptions, SubscriptionView
+from gateway.storage import Subscription
 from gateway.telegram.login import LoggedIn
 from gateway.telegram.ports import Peer
 
@@ -32,6 +37,10 @@ class UseCases:
     accounts: Accounts
     lines: Lines
     calls: Calls
+    handovers: Handovers
+    subscriptions: Subscriptions
+    recommendations: Recommendations
+    notices: Notices
 
 
 class Request(ABC, Generic[Answer]):
@@ -162,6 +171,28 @@ class ExportCalls(Request[str]):
         return await house.calls.csv(_OPERATOR, since=self.since)
 
 
+@dataclass(frozen=True)
+class ListSubscriptions(Request[list[SubscriptionView]]):
+    async def perform(self, house: UseCases) -> list[SubscriptionView]:
+        return house.subscriptions.list(_OPERATOR)
+
+
+@dataclass(frozen=True)
+class GrantSubscription(Request[SubscriptionView]):
+    subscription: Subscription
+
+    async def perform(self, house: UseCases) -> SubscriptionView:
+        return await house.subscriptions.grant(_OPERATOR, self.subscription)
+
+
+@dataclass(frozen=True)
+class RevokeSubscription(Request[None]):
+    administrator_id: int
+
+    async def perform(self, house: UseCases) -> None:
+        await house.subscriptions.revoke(_OPERATOR, self.administrator_id)
+
+
 #: By the names that go over the socket.
 REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
     kind.__name__: TypeAdapter(kind)
@@ -169,6 +200,7 @@ REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
         *(ListSessions, KeepSession, ChangeSession, LogOutSession),
         *(ListLines, AddLine, EditLine, ShowCredentials, RemoveLine),
         *(ListCalls, ExportCalls),
+        *(ListSubscriptions, GrantSubscription, RevokeSubscription),
     )
 }
 

@@ -99,14 +99,36 @@ class Roster:
         known = self._accounts.get(account.id, StoredAccount(account, logged_in))
         self._accounts[account.id] = known._replace(account=account, logged_in=logged_in)
 
+    def put_stored(self, stored: StoredAccount) -> None:
+        self._accounts[stored.account.id] = stored
+
     def drop_account(self, account_id: int) -> None:
         self._accounts.pop(account_id, None)
+        self._handovers.pop(account_id, None)
 
     def put_line(self, line: Line) -> None:
         self._lines[line.endpoint] = line
 
     def drop_line(self, line: Line) -> None:
         self._lines.pop(line.endpoint, None)
+        self._recipes.pop(line.id, None)
+
+    def put_recipe(self, line_id: int, recipe: Mapping[str, Any] | None) -> None:
+        self._recipes.pop(line_id, None)
+        if recipe is not None:
+            self._recipes[line_id] = recipe
+
+    def put_handover(self, handover: Handover) -> None:
+        self._handovers[handover.account_id] = handover
+
+    def drop_handover(self, account_id: int) -> None:
+        self._handovers.pop(account_id, None)
+
+    def put_subscription(self, subscription: Subscription) -> None:
+        self._subscriptions[subscription.administrator_id] = subscription
+
+    def drop_subscription(self, administrator_id: int) -> None:
+        self._subscriptions.pop(administrator_id, None)
 
 
 def _whole(line: Line) -> Line:

@@ -12,15 +12,17 @@ import json
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import structlog
 
+from gateway.control.accounts import AccountView, LogOut
 from gateway.control.ownership import OwnedError, own
-from gateway.control.requests import ANSWERS, REQUESTS, Answer, Request, UseCases
+from gateway.control.requests import ANSWERS, REQUESTS, Answer, KeepSession, Request, UseCases
 from gateway.errors import GatewayError
+from gateway.telegram.login import LoggedIn
 
 log = structlog.get_logger(__name__)
 
@@ -29,11 +31,17 @@ SOCKET: Final = "control.sock"
 LINE_BYTES: Final = 16 * 1024 * 1024
 #: Logging out waits for Telegram, applying lines for Asterisk; nothing that is asked takes longer.
 ANSWER_S: Final = 60.0
+#: A gateway that dies at every hand-over is not helped by one more.
+HAND_OVERS: Final = 3
 #: A command that comes while a gateway starts or stops, or while another command runs, waits for so long.
 BUSY_S: Final = 10.0
 BUSY_POLL_S: Final = 0.1
 
 _WRONG_REQUEST: Final = "The gateway does not understand the command: it is of another version. Restart it."
+
+
+class UnansweredError(GatewayError):
+    """The gateway was asked, and nobody knows whether it did what was asked."""
 
 
 class Ask(Protocol):
@@ -99,6 +107,32 @@ async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextMan
         await asyncio.sleep(BUSY_POLL_S)
 
 
+async def hand_over(
+    state: Path, open_store: Callable[[], AbstractAsyncContextManager[UseCases]], login: LoggedIn, log_out: LogOut
+) -> AccountView:
+    """Give a login that was just made here to the running gateway, or to the store: after it, it is theirs alone.
+
+    A gateway that goes away before it answers may have kept it: the login is handed over again, to the next one or to
+    the store, and kept once. What is refused is ended at Telegram, so that no login is left that nobody has.
+
+    Raises:
+        GatewayError: It is not kept.
+    """
+    try:
+        for _ in range(HAND_OVERS):
+            with suppress(UnansweredError):
+                async with reaching(state, open_store) as ask:
+                    return await ask(KeepSession.of(login))
+    except GatewayError:
+        with suppress(OSError, TimeoutError, GatewayError):
+            await log_out(login.secret)
+        raise
+    raise GatewayError(
+        "The gateway does not say whether it kept the login. If `siptg session list` doesn't show it, end it on the"
+        " phone (Settings → Devices) and log in again."
+    )
+
+
 async def running(state: Path) -> Ask | None:
     """The gateway that runs on this state folder; None when none does."""
     return _remote(state) if await _listens(state) else None
@@ -119,9 +153,9 @@ def _remote(state: Path) -> Ask:
             async with asyncio.timeout(ANSWER_S):
                 reply = await _exchange(state, json.dumps(sent).encode() + b"\n")
         except TimeoutError:
-            raise GatewayError("The gateway did not answer in time; see its log.") from None
+            raise UnansweredError("The gateway did not answer in time; see its log.") from None
         except (OSError, ValueError) as error:
-            raise GatewayError(f"The gateway went away before it answered ({error}).") from error
+            raise UnansweredError(f"The gateway went away before it answered ({error}).") from error
         if "error" in reply:
             raise GatewayError(reply["error"])
         answer: Answer = ANSWERS[name].validate_python(reply["answer"])

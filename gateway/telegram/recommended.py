@@ -16,6 +16,7 @@ from telethon import errors
 from telethon.errors import RPCError
 from telethon.tl import functions, types
 
+from gateway.errors import GatewayError
 from gateway.telegram.account import SessionAccount
 from gateway.telegram.causes import error_name
 
@@ -87,6 +88,16 @@ async def is_applied(account: SessionAccount, setting: Recommended) -> bool:
     key, _, wanted = _PRIVACY[setting]
     rules = (await account.ask(functions.account.GetPrivacyRequest(key()))).rules
     return len(rules) == 1 and isinstance(rules[0], wanted)
+
+
+async def states(account: SessionAccount) -> dict[Recommended, bool]:
+    """All four, as Telegram says now. Raises `GatewayError` with a sentence."""
+    try:
+        return {setting: await is_applied(account, setting) for setting in Recommended}
+    except RPCError as refused:
+        raise GatewayError(f"Telegram does not tell the account's settings now ({error_name(refused)}).") from refused
+    except (OSError, TimeoutError) as lost:
+        raise GatewayError("The account's settings can't be read: it is not connected to Telegram now.") from lost
 
 
 async def apply(account: SessionAccount, setting: Recommended) -> Outcome:

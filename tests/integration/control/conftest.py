@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from gateway.call.model import Account, CallRecord, Transport
-from gateway.control import Accounts, Calls, Lines, Operator, Roster, UseCases
+from gateway.control import (
+    Accounts,
+    Calls,
+    Handovers,
+    Lines,
+    Notices,
+    Operator,
+    Recommendations,
+    Roster,
+    Subscriptions,
+    UseCases,
+)
 from gateway.provisioning import Provisioner
 from gateway.storage import StorageSettings, Store
 from gateway.telegram.account import AccountState, AccountStatus
@@ -81,7 +92,20 @@ async def make_house(store: Store, provisioner: Provisioner | None = None, *, ru
     lines = Lines(store, roster, provisioner, offered)
     accounts = Accounts(store, roster, lines, telegram if running else None, telegram.log_out)
     accounts.bring_online()
-    return House(accounts, lines, Calls(store, roster, lambda: living), store, roster, telegram, living)
+    notices = Notices(store, roster)
+    return House(
+        accounts,
+        lines,
+        Calls(store, roster, lambda: living),
+        Handovers(store, roster, accounts, notices, lambda user_id: user_id < 1000),
+        Subscriptions(store, roster),
+        Recommendations(store, roster, lambda account_id: None, notices),
+        notices,
+        store,
+        roster,
+        telegram,
+        living,
+    )
 
 
 @pytest.fixture

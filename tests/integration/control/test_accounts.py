@@ -108,7 +108,9 @@ async def test_an_administrator_sees_and_touches_only_what_is_his(house: House) 
     for hidden_line in (lines.show, lines.credentials):
         with pytest.raises(NotFoundError):
             hidden_line(ANNA, line)
-    await accounts.assign(BORIS, other, 1)
+    with pytest.raises(GatewayError, match="who then accepts it"):
+        await accounts.assign(BORIS, other, 1)
+    await accounts.assign(OPERATOR, other, 1)
     assert len(accounts.list(ANNA)) == 2
     assert lines.show(ANNA, line).line.id == line
     with pytest.raises(NotFoundError):
