@@ -120,7 +120,7 @@ class Stage:
         """Break every connection of the node to ARI, as a failing network would."""
         port = urlsplit(self.gateway.asterisk.ari.url).port
         for connection in psutil.Process().net_connections("tcp"):
-            if connection.raddr and connection.raddr.port == port:
+            if port in connection.raddr[1:]:
                 with contextlib.closing(socket.socket(fileno=os.dup(connection.fd))) as doomed:
                     doomed.shutdown(socket.SHUT_RDWR)
 
