@@ -25,11 +25,8 @@ from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddres
 
 log = structlog.get_logger(__name__)
 
-#: An engine gives up after 10 s by itself, and may have to wait for another call's set-up before.
-CONNECT_S: Final = 25.0
-#: A worker starts in 0.2 s, and answers in less than a millisecond. One that takes so long hangs.
+#: A worker starts in 0.3 s. One that takes so long hangs.
 START_S: Final = 15.0
-ANSWER_S: Final = 5.0
 #: Before the next try, when a worker ended before it was ready.
 PAUSE_S: Final = 1.0
 
@@ -49,7 +46,11 @@ class MediaSettings(BaseModel):
             core, and two at least: an engine works in one thread a process, and a crash shall not take every call.
         host: The address at which workers listen for Asterisk's RTP, and Asterisk reaches them.
         rtp_ports: First and last UDP port there; any free one without it.
+        connect_s: A Telegram half that is not connected by then never will be. Engines give up after 10 to 15 s by
+            themselves, and one of them sets up one call at a time.
         first_audio_s: A call whose audio has not begun so long after both halves were open is ended.
+        answer_s: A worker that says nothing for so long hangs, and is replaced. It answers within a millisecond, but
+            the machine may be busy.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +59,9 @@ class MediaSettings(BaseModel):
     workers: int | None = Field(None, ge=1, le=64)
     host: str = "127.0.0.1"
     rtp_ports: tuple[int, int] | None = None
+    connect_s: float = Field(25.0, gt=0)
     first_audio_s: float = Field(10.0, gt=0)
+    answer_s: float = Field(5.0, gt=0)
 
     @field_validator("host")
     @classmethod
@@ -133,7 +136,7 @@ class MediaPool:
         if not self._workers:
             raise CallError(HangupCause.CONGESTION, "no media worker runs")
         worker = min(self._workers, key=lambda worker: (worker.setting_up, len(worker.calls)))
-        call = MediaCall(call_id, worker)
+        call = MediaCall(call_id, worker, self._settings)
         worker.calls[call_id] = call
         if len(self._workers) < self._settings.most_workers and all(worker.calls for worker in self._workers):
             self._add_worker()  # so that one is ready when the next call comes
@@ -245,7 +248,7 @@ class _Worker:
         while silent < 2:
             self._heard = False
             self.tell({"do": "ping"})
-            await asyncio.sleep(ANSWER_S)
+            await asyncio.sleep(self._settings.answer_s)
             silent = 0 if self._heard else silent + 1
         self.kill("it did not answer")
 
@@ -288,7 +291,7 @@ class _Worker:
         if self._process is None:
             return
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._settings.answer_s):
                 status = await self._process.wait()
         except TimeoutError:
             self.kill("it did not exit")
@@ -299,10 +302,11 @@ class _Worker:
 class MediaCall:
     """The audio of one call, on some worker. Implements `gateway.call.ports.Media`."""
 
-    def __init__(self, call_id: str, worker: _Worker) -> None:
+    def __init__(self, call_id: str, worker: _Worker, settings: MediaSettings) -> None:
         loop = asyncio.get_running_loop()
         self._call_id = call_id
         self._worker = worker
+        self._settings = settings
         self._format: AudioFormat | None = None
         self._chosen: asyncio.Future[AudioFormat] = loop.create_future()
         self._lost: asyncio.Future[Ending] = loop.create_future()
@@ -335,7 +339,7 @@ class MediaCall:
         audio_format = await asyncio.shield(self._chosen)
         answer = self._ask("open", "opened", format=audio_format)
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._settings.answer_s):
                 opened = await answer
         except TimeoutError:
             raise CallError(HangupCause.MEDIA_LOST, "the media worker does not answer") from None
@@ -352,7 +356,7 @@ class MediaCall:
             self.hear_signal(blob)
         self._early.clear()
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(self._settings.connect_s):
                 await answer
         except TimeoutError:
             raise CallError(HangupCause.MEDIA_LOST, "no media connection to the Telegram user") from None
@@ -371,7 +375,7 @@ class MediaCall:
             self._tell("close")
             self._stop(Ending(HangupCause.NORMAL, "the call is over"))
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self._settings.answer_s):
                 return await asyncio.shield(self._report)
         except TimeoutError:
             self._worker.kill("it did not close a call")

@@ -132,8 +132,10 @@ async def _serve() -> None:
             await native.connect_p2p(number, [], message["versions"], True, None)
             delivering = asyncio.create_task(deliver(number))
             tasks.add(delivering)
-            await connected[number].wait()
-            await asyncio.sleep(0.1)
+            with contextlib.suppress(TimeoutError):  # the next one's turn must come
+                async with asyncio.timeout(5):
+                    await connected[number].wait()
+                    await asyncio.sleep(0.1)
         if message["hz"] is not None:
             said[number] = tone(message["hz"], 1.0, RATE_HZ), 0
 

@@ -19,10 +19,12 @@ class Channel:
     def __init__(self, audio_format: AudioFormat, worker: RtpAddress, hz: float, ptime_ms: int = 20) -> None:
         self.format = audio_format
         self.packets: list[rtp.RtpPacket] = []
+        self.sent = self.lost = 0
+        self.lose_every = 0
         self.worker = (worker.host, worker.port)
         self._bytes = ptime_ms * 8
         self._ptime_s = ptime_ms / 1000
-        self._encoded = codec_for(audio_format).encode(tone(hz, 12.0, audio_format.rate_hz))
+        self._encoded = codec_for(audio_format).encode(tone(hz, 30.0, audio_format.rate_hz))
         self._writer = rtp.RtpWriter(audio_format.payload_type, int(hz), 65500, 2**32 - 4000)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -35,14 +37,17 @@ class Channel:
     def send(self, datagram: bytes | bytearray) -> None:
         self._socket.sendto(datagram, self.worker)
 
-    async def talk(self, seconds: float, lose_every: int = 0) -> None:
+    async def talk(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         start = loop.time()
         for n in range(round(seconds / self._ptime_s)):
-            at = n * self._bytes
+            at = (self.sent + self.lost) * self._bytes
             packet = self._writer.write(self._encoded[at : at + self._bytes])
-            if not lose_every or n % lose_every != lose_every // 2:
+            if self.lose_every and (self.sent + self.lost) % self.lose_every == self.lose_every // 2:
+                self.lost += 1
+            else:
                 self.send(packet)
+                self.sent += 1
             await asyncio.sleep(max(0.0, start + (n + 1) * self._ptime_s - loop.time()))
             self.listen()
 

@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import psutil
@@ -35,16 +35,33 @@ def engine() -> str:
     return "auto"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def pool(engine: str) -> AsyncIterator[MediaPool]:
-    async with MediaPool(MediaSettings.model_validate({"workers": 2, "engine": engine})) as opened:
-        yield opened
+def open_pool(engine: str, workers: int = 2) -> MediaPool:
+    return MediaPool(MediaSettings.model_validate({"workers": workers, "engine": engine}))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def pools() -> AsyncIterator[dict[str, MediaPool]]:
+    """A pool of each kind for all tests that leave it whole."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield {engine: await stack.enter_async_context(open_pool(engine)) for engine in ("auto", "tgcall", "ntgcalls")}
+
+
+@pytest.fixture
+def pool(engine: str, pools: dict[str, MediaPool]) -> MediaPool:
+    return pools[engine]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def users() -> AsyncIterator[Users]:
     """One process of users for all tests: it starts more slowly than most of them run."""
     async with Users.open() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh_pool(engine: str) -> AsyncIterator[MediaPool]:
+    """For tests that break it."""
+    async with open_pool(engine) as opened:
         yield opened
 
 
@@ -59,12 +76,25 @@ class Talk:
     sip_hz: float
     telegram_hz: float
 
-    async def assert_heard(self) -> None:
-        """Whether each hears the other's tone, and nothing stronger."""
-        heard = await self.users.heard(self.user)
-        assert loudest_hz(heard[-RATE_HZ // 2 :], RATE_HZ) == pytest.approx(self.sip_hz, abs=5)
+    async def hear_each_other(self) -> None:
+        """Talk until each hears the other's tone, and nothing stronger, for half a second."""
+        by_user = by_phone = 0.0
         rate_hz = self.channel.format.rate_hz
-        assert loudest_hz(self.channel.heard[-rate_hz // 2 :], rate_hz) == pytest.approx(self.telegram_hz, abs=5)
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            await self.users.heard(self.user)  # what came before
+            await self.channel.talk(0.6)
+            by_user = loudest_hz((await self.users.heard(self.user))[-RATE_HZ // 2 :], RATE_HZ)
+            by_phone = loudest_hz(self.channel.heard[-rate_hz // 2 :], rate_hz)
+            if abs(by_user - self.sip_hz) < 5 and abs(by_phone - self.telegram_hz) < 5:
+                return
+        pytest.fail(
+            f"heard {by_user} for {self.sip_hz}, and {by_phone} for {self.telegram_hz} Hz: {await self.call.close()}"
+        )
+
+
+async def hear_each_other(*talks: Talk) -> None:
+    await asyncio.gather(*(talk.hear_each_other() for talk in talks))
 
 
 async def connect(
@@ -92,14 +122,15 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-@contextlib.contextmanager
-def talking(*talks: Talk) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def talking(*talks: Talk) -> AsyncIterator[None]:
     try:
         yield
     finally:
         for talk in talks:
             talk.channel.close()
             talk.users.tell("leave", talk.user)
+            await talk.call.close()
 
 
 @each_engine
@@ -118,10 +149,9 @@ async def test_a_tone_goes_each_way_whatever_the_packet_length(
     pool: MediaPool, users: Users, audio_format: AudioFormat
 ) -> None:
     talks = [await connect(pool, users, n, audio_format, ptime_ms) for n, ptime_ms in enumerate((10, 20, 30, 40))]
-    with talking(*talks):
-        await asyncio.gather(*(talk.channel.talk(1.2) for talk in talks))
+    async with talking(*talks):
+        await hear_each_other(*talks)
         for talk in talks:
-            await talk.assert_heard()
             packets = talk.channel.packets
             assert packets[0].marker
             assert not any(packet.marker for packet in packets[1:])
@@ -132,49 +162,47 @@ async def test_a_tone_goes_each_way_whatever_the_packet_length(
             report = await talk.call.close()
             assert report.engine == pool.engine
             assert report.version in pool.versions
-            assert report.to_telegram.packets >= 1200 // 40 - 1
+            assert report.to_telegram.packets == talk.channel.sent
             assert (report.to_telegram.lost, report.to_telegram.late) == (0, 0)
-            assert report.to_sip.packets >= 45
+            assert report.to_sip.packets >= 25
 
 
 @each_engine
 async def test_ten_calls_at_once_and_none_crossed(pool: MediaPool, users: Users) -> None:
     talks = await asyncio.gather(*(connect(pool, users, n) for n in range(10)))
-    with talking(*talks):
-        await asyncio.gather(*(talk.channel.talk(1.0) for talk in talks))
-        for talk in talks:
-            await talk.assert_heard()
+    async with talking(*talks):
+        await hear_each_other(*talks)
     assert len(pool.pids) == 2
 
 
 @each_engine
-async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(pool: MediaPool, users: Users) -> None:
+async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(fresh_pool: MediaPool, users: Users) -> None:
+    pool = fresh_pool
     first = await connect(pool, users, 0)
     (victim,) = pool.pids[:1]
     await until(lambda: len(pool.pids) == 2)
     other = await connect(pool, users, 1)
-    with talking(first, other):
+    async with talking(first, other):
         os.kill(victim, signal.SIGKILL)
         async with asyncio.timeout(1):
             ending = await first.call.lost()
         assert ending.cause is HangupCause.MEDIA_LOST
         assert "worker" in ending.detail
         assert await first.call.close() == MediaReport()
-        await other.channel.talk(1.0)
-        await other.assert_heard()
+        await other.hear_each_other()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await other.call.lost()
         assert victim not in pool.pids
         await until(lambda: len(pool.pids) == 2)
         third = await connect(pool, users, 2)
-        with talking(third):
-            await third.channel.talk(1.0)
-            await third.assert_heard()
+        async with talking(third):
+            await third.hear_each_other()
 
 
 @each_engine
-async def test_a_worker_killed_in_mid_setup_fails_what_waits_for_it(pool: MediaPool) -> None:
+async def test_a_worker_killed_in_mid_setup_fails_what_waits_for_it(fresh_pool: MediaPool) -> None:
+    pool = fresh_pool
     call = pool.place("call")
     call.choose(AudioFormat.ULAW)
     await call.open_rtp()
@@ -195,9 +223,8 @@ async def _outcome(connecting: Awaitable[object]) -> HangupCause | None:
     return None
 
 
-async def test_a_stopped_worker_is_found_out_and_replaced(pool: MediaPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "ANSWER_S", 0.3)
-    async with MediaPool(MediaSettings(workers=1)) as watched:
+async def test_a_stopped_worker_is_found_out_and_replaced() -> None:
+    async with MediaPool(MediaSettings(workers=1, answer_s=0.5)) as watched:
         call = watched.place("call")
         call.choose(AudioFormat.ALAW)
         await call.open_rtp()
@@ -207,8 +234,7 @@ async def test_a_stopped_worker_is_found_out_and_replaced(pool: MediaPool, monke
         await call.close()
         another = watched.place("another")
         another.choose(AudioFormat.ALAW)
-        monkeypatch.setattr(pool_module, "ANSWER_S", 5)
-        await another.open_rtp()
+        await until(lambda: len(watched.pids) == 1)
 
 
 async def test_a_worker_exits_as_soon_as_its_node_is_gone_and_not_on_the_terminals_signals() -> None:
@@ -231,28 +257,25 @@ async def test_a_worker_exits_as_soon_as_its_node_is_gone_and_not_on_the_termina
 
 
 @each_engine
-async def test_nobody_answering_is_told_in_time_and_frees_the_engine(
-    pool: MediaPool, users: Users, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool_module, "CONNECT_S", 0.5)
-    call = pool.place("lonely")
-    call.choose(AudioFormat.ALAW)
-    setup = EngineSetup(os.urandom(256), True, (), pool.versions, True)
-    with pytest.raises(CallError, match="no media connection") as failure:
-        await call.connect(setup, lambda _: None)
-    assert failure.value.ending.cause is HangupCause.MEDIA_LOST
-    await call.close()
-    monkeypatch.setattr(pool_module, "CONNECT_S", 10)
-    talk = await connect(pool, users, 1)
-    with talking(talk):
-        await talk.channel.talk(1.0)
-        await talk.assert_heard()
+async def test_nobody_answering_is_told_in_time_and_frees_the_engine(users: Users, engine: str) -> None:
+    settings = MediaSettings.model_validate({"workers": 1, "engine": engine, "connect_s": 1.0})
+    async with MediaPool(settings) as pool:
+        call = pool.place("lonely")
+        call.choose(AudioFormat.ALAW)
+        setup = EngineSetup(os.urandom(256), True, (), pool.versions, True)
+        with pytest.raises(CallError, match="no media connection") as failure:
+            await call.connect(setup, lambda _: None)
+        assert failure.value.ending.cause is HangupCause.MEDIA_LOST
+        await call.close()
+        talk = await connect(pool, users, 1)
+        async with talking(talk):
+            await talk.hear_each_other()
 
 
 async def test_a_call_whose_audio_never_comes_is_lost_with_a_reason(users: Users) -> None:
     async with MediaPool(MediaSettings(workers=1, first_audio_s=0.3)) as pool:
         talk = await connect(pool, users, 1)
-        with talking(talk):
+        async with talking(talk):
             async with asyncio.timeout(2):
                 ending = await talk.call.lost()
             assert ending.cause is HangupCause.MEDIA_LOST
@@ -262,21 +285,22 @@ async def test_a_call_whose_audio_never_comes_is_lost_with_a_reason(users: Users
 async def test_rubbish_and_strangers_are_counted_and_do_no_harm(pool: MediaPool, users: Users) -> None:
     talk = await connect(pool, users, 1)
     worker = talk.channel.worker
-    with talking(talk), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(talking(talk))
+        stranger = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         for rubbish in (b"", b"\x80", os.urandom(1400), bytes(2000), b"\x80\x08" + bytes(170)):
             stranger.sendto(rubbish, worker)
             talk.channel.send(b"\x40" + rubbish[:1000])
-        await talk.channel.talk(1.0)
-        await talk.assert_heard()
+        await talk.hear_each_other()
     report = await talk.call.close()
     assert report.to_telegram.ignored == 10
-    assert report.to_telegram.packets == 50
+    assert report.to_telegram.packets == talk.channel.sent
 
 
 @each_engine
 async def test_a_user_who_hangs_up_is_not_taken_for_a_lost_path(pool: MediaPool, users: Users) -> None:
     talk = await connect(pool, users, 1)
-    with talking(talk):
+    async with talking(talk):
         await talk.channel.talk(0.2)
         await users.ask("leave", talk.user)
         with pytest.raises(TimeoutError):
@@ -289,23 +313,24 @@ async def test_a_user_who_hangs_up_is_not_taken_for_a_lost_path(pool: MediaPool,
 
 async def test_a_lossy_line_is_concealed_and_counted(pool: MediaPool, users: Users) -> None:
     talk = await connect(pool, users, 1)
-    with talking(talk):
-        await talk.channel.talk(1.5, lose_every=10)
-        await talk.assert_heard()
+    async with talking(talk):
+        talk.channel.lose_every = 10
+        await talk.hear_each_other()
+        await talk.channel.talk(0.5)
     report = await talk.call.close()
-    assert report.to_telegram.lost == 7
-    assert report.to_telegram.concealed_ms == pytest.approx(140, abs=20)
+    assert report.to_telegram.packets == talk.channel.sent
+    assert report.to_telegram.lost == talk.channel.lost
+    assert report.to_telegram.concealed_ms == pytest.approx(20 * talk.channel.lost, abs=40)
 
 
 async def test_a_line_on_hold_is_filled_with_silence_and_speech_goes_on_after_it(pool: MediaPool, users: Users) -> None:
     talk = await connect(pool, users, 1)
-    with talking(talk):
+    async with talking(talk):
         await talk.channel.talk(0.3)
         await asyncio.sleep(1.0)
-        await talk.channel.talk(1.0)
-        await talk.assert_heard()
+        await talk.hear_each_other()
     report = await talk.call.close()
-    assert report.to_telegram.filled_ms == pytest.approx(960, abs=150)
+    assert report.to_telegram.filled_ms >= 850
 
 
 @each_engine
@@ -333,7 +358,7 @@ async def test_media_may_be_closed_in_any_state_and_any_number_of_times(pool: Me
         await asyncio.sleep(0.05)
         await connecting.close()
     talk = await connect(pool, users, 1)
-    with talking(talk):
+    async with talking(talk):
         await talk.channel.talk(0.6)
     assert (await talk.call.close()).to_telegram.packets == 30
 
@@ -364,7 +389,7 @@ async def test_connecting_waits_for_the_codec_and_keeps_the_signals_that_came_be
     await asyncio.gather(call.close(), users.ask("leave", user))
 
 
-async def test_ports_come_from_the_range_and_are_kept_from_new_calls_for_a_while(pool: MediaPool) -> None:
+async def test_ports_come_from_the_range_and_are_kept_from_new_calls_for_a_while() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -385,7 +410,7 @@ async def test_ports_come_from_the_range_and_are_kept_from_new_calls_for_a_while
 
 @each_engine
 async def test_many_calls_leave_nothing_behind(users: Users, engine: str) -> None:
-    async with MediaPool(MediaSettings.model_validate({"workers": 1, "engine": engine})) as pool:
+    async with open_pool(engine, workers=1) as pool:
         worker = psutil.Process(pool.pids[0])
         fds, threads = [], []
         tasks = len(asyncio.all_tasks())
