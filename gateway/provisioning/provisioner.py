@@ -68,6 +68,7 @@ class Provisioner:
         self._watchers: list[Watch] = []
         self._ami: Ami | None = None
         self._turn = asyncio.Lock()
+        self._told_lines = asyncio.Event()
         self._failing: dict[int, str] = {}
         self._failed = asyncio.Event()
         self._closing = AsyncExitStack()
@@ -103,6 +104,7 @@ class Provisioner:
         """
         async with self._turn:
             self._lines = {line.id: line for line in lines}
+            self._told_lines.set()
             for line_id in self._states.keys() - self._lines.keys():
                 self._forget(line_id)
             if self._ami is not None:
@@ -136,6 +138,9 @@ class Provisioner:
 
     async def _serve(self, ami: Ami) -> None:
         """Apply all lines, then follow what happens to them until the connection is lost. Raises `GatewayError`."""
+        await (
+            self._told_lines.wait()
+        )  # else the lines that an Asterisk still runs would be taken from it, and given back
         async with self._turn:
             self._written = await config.read(ami)
             await self._reconcile(ami)

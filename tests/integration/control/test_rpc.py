@@ -29,6 +29,7 @@ from gateway.control.requests import (
     RemoveLine,
     ShowCredentials,
 )
+from gateway.control.rpc import hand_over
 from gateway.errors import GatewayError
 from gateway.storage import StorageSettings, Store
 from tests.integration.control.conftest import ALICE, House, make_house
@@ -177,6 +178,39 @@ async def test_a_gateway_that_goes_away_is_told_in_a_sentence(tmp_path: Path) ->
     async with server, reaching(tmp_path, lambda: opened(tmp_path)) as ask:
         with pytest.raises(GatewayError, match="went away before it answered"):
             await ask(ListSessions())
+
+
+async def test_a_login_that_a_dying_gateway_does_not_answer_for_is_handed_to_the_store(tmp_path: Path) -> None:
+    ended: list[bytes] = []
+
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readline()
+        writer.close()
+        if asked:
+            server.close()
+            (tmp_path / "control.sock").unlink()
+
+    async def log_out(secret: bytes) -> bool:
+        ended.append(secret)
+        return True
+
+    server = await asyncio.start_unix_server(die, str(tmp_path / "control.sock"))
+    kept = await hand_over(tmp_path, lambda: opened(tmp_path), ALICE, log_out)
+    async with Store(StorageSettings(), tmp_path) as store:
+        assert await store.telegram.load_session(kept.account.id) == ALICE.secret
+    assert ended == []
+
+
+async def test_a_login_that_can_not_be_kept_is_ended_at_telegram(tmp_path: Path) -> None:
+    ended: list[bytes] = []
+
+    async def log_out(secret: bytes) -> bool:
+        ended.append(secret)
+        return True
+
+    with pytest.raises(GatewayError, match="can't be made"):
+        await hand_over(tmp_path, lambda: opened(Path("/proc/none")), ALICE, log_out)
+    assert ended == [ALICE.secret]
 
 
 async def test_many_commands_at_once_are_all_answered(tmp_path: Path, house: House) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
@@ -178,6 +179,21 @@ async def applied(provisioner: Provisioner, lines: list[Line]) -> object:
     await provisioner.apply([pbx_line(99)])
     await reached(provisioner, 99, LineHealth.DOWN)
     return await provisioner.apply(lines)
+
+
+async def test_lines_that_asterisk_still_runs_are_left_alone_by_a_gateway_that_starts(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    await provisioner.apply([pbx_line(131)])
+    await reached(provisioner, 131, LineHealth.DOWN)
+    client = await open_client()
+    assert await client.register("line131", "Right-1") == 200
+    async with Provisioner(lambda: asterisk.ami) as started:
+        await asyncio.sleep(0.3)  # time enough to do harm
+        async with connected(asterisk.ami, lambda event: None) as ami:
+            assert (await config.read(ami)).keys() == {131}
+        await started.apply([pbx_line(131)])
+        assert f"127.0.0.1:{client.port}" in await reached(started, 131, LineHealth.UP)
 
 
 async def test_lines_are_applied_again_after_asterisk_died(
