@@ -22,6 +22,8 @@ CALLEE: Final = "+15550101"
 CALLER: Final = "+15550102"
 #: Apart in wideband and companding, so that the demo shows both rates of the engine.
 CODECS: Final = ("ulaw", "g722")
+#: Of what is printed to a file or a pipe.
+WIDTH: Final = 120
 
 
 async def run(folder: Path, stop: asyncio.Event, *, as_json: bool, stay: bool) -> bool:
@@ -33,6 +35,8 @@ async def run(folder: Path, stop: asyncio.Event, *, as_json: bool, stay: bool) -
     """
     _clear(folder)
     console = Console(stderr=as_json, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     narrator = Narrator(lambda at, who, what: console.print(f"[dim]{at:8.3f} s[/]  [bold]{who:>8}[/]  {what}"))
     async with open_world(folder / "state") as world:
         narrator.note("gateway", f"is up: local Telegram at {world.sandbox.server}, SIP at {_sip_address(world)}")
