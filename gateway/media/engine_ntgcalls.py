@@ -205,8 +205,8 @@ class _Call:
             loop.at_once = False
 
     def statistics(self) -> EngineStatistics:
-        """It tells nothing of itself."""
-        return EngineStatistics(version=self._setup.versions[0] if self._setup.versions else "")
+        """It tells nothing of itself, not even which of the versions it chose."""
+        return EngineStatistics()
 
     async def close(self) -> None:
         self._open = False

@@ -26,8 +26,8 @@ from tests.integration.media.phone import Channel, loudest_hz
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-#: On each of the engines; tests without it run on the one that is used when none is chosen.
-each_engine = pytest.mark.parametrize("engine", ["tgcall", "ntgcalls"])
+#: On each of the engines: our own, which is used when none is chosen, and the other.
+each_engine = pytest.mark.parametrize("engine", ["auto", "ntgcalls"])
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def open_pool(engine: str, workers: int = 2) -> MediaPool:
 async def pools() -> AsyncIterator[dict[str, MediaPool]]:
     """A pool of each kind for all tests that leave it whole."""
     async with contextlib.AsyncExitStack() as stack:
-        yield {engine: await stack.enter_async_context(open_pool(engine)) for engine in ("auto", "tgcall", "ntgcalls")}
+        yield {engine: await stack.enter_async_context(open_pool(engine)) for engine in ("auto", "ntgcalls")}
 
 
 @pytest.fixture
@@ -88,9 +88,8 @@ class Talk:
             by_phone = loudest_hz(self.channel.heard[-rate_hz // 2 :], rate_hz)
             if abs(by_user - self.sip_hz) < 5 and abs(by_phone - self.telegram_hz) < 5:
                 return
-        pytest.fail(
-            f"heard {by_user} for {self.sip_hz}, and {by_phone} for {self.telegram_hz} Hz: {await self.call.close()}"
-        )
+        report = await self.call.close()
+        pytest.fail(f"heard {by_user} for {self.sip_hz}, and {by_phone} for {self.telegram_hz} Hz: {report}")
 
 
 async def hear_each_other(*talks: Talk) -> None:
@@ -134,13 +133,9 @@ async def talking(*talks: Talk) -> AsyncIterator[None]:
 
 
 @each_engine
-async def test_the_engine_says_which_versions_it_speaks(pool: MediaPool, engine: str) -> None:
+async def test_the_engine_in_use_says_which_versions_it_speaks(pool: MediaPool, engine: str) -> None:
     assert {"8.0.0", "13.0.0"} <= set(pool.versions)
-    assert pool.engine == engine
-
-
-async def test_our_own_engine_is_chosen_where_it_works(pool: MediaPool) -> None:
-    assert pool.engine == "tgcall"
+    assert pool.engine == {"auto": "tgcall"}.get(engine, engine)
 
 
 @each_engine
@@ -161,7 +156,7 @@ async def test_a_tone_goes_each_way_whatever_the_packet_length(
             assert ticks <= {160, 160 - 2**32}
             report = await talk.call.close()
             assert report.engine == pool.engine
-            assert report.version in pool.versions
+            assert report.version in {*pool.versions, ""}  # not every engine tells
             assert report.to_telegram.packets == talk.channel.sent
             assert (report.to_telegram.lost, report.to_telegram.late) == (0, 0)
             assert report.to_sip.packets >= 25
@@ -386,6 +381,7 @@ async def test_connecting_waits_for_the_codec_and_keeps_the_signals_that_came_be
         await asyncio.sleep(0.4)  # the user's first blobs are there by now
         assert not connecting.done()
         call.choose(AudioFormat.ALAW)
+    await until(lambda: user in users.connected_at)
     await asyncio.gather(call.close(), users.ask("leave", user))
 
 
