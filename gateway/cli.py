@@ -19,13 +19,13 @@ from gateway.app import serve as serve_gateway
 from gateway.app import store_alone
 from gateway.call.model import LineKind
 from gateway.check import examine
+from gateway.control.accounts import AccountView
 from gateway.control.requests import (
     AddLine,
     Answer,
     ChangeSession,
     EditLine,
     ExportCalls,
-    KeepSession,
     ListCalls,
     ListLines,
     ListSessions,
@@ -38,6 +38,7 @@ from gateway.control.rpc import reaching, running
 from gateway.errors import GatewayError
 from gateway.provisioning import FIELDS
 from gateway.settings import Settings, load
+from gateway.telegram.login import log_out
 from gateway.telegram.account import AccountState
 
 OUT: Final = Console(highlight=False)
@@ -202,7 +203,14 @@ def session_login(number: str | None, *, qr: bool) -> None:
 
     settings = load()
     log.configure("warning", settings.log.style)
-    view = _ask(KeepSession.of(asyncio.run(log_in(settings.telegram, number, qr=qr))))
+
+    async def connect() -> AccountView:
+        login = await log_in(settings.telegram, number, qr=qr)
+        return await hand_over(
+            settings.state, lambda: store_alone(settings), login, lambda secret: log_out(settings.telegram, secret)
+        )
+
+    view = asyncio.run(connect())
     account = view.account
     OUT.print(f"Connected: session {account.id}, {account.name or account.phone} (+{account.phone}).")
     if not view.lines:

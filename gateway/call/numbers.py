@@ -47,7 +47,9 @@ def caller_of(user: TelegramUser, line: Line) -> Party:
         "name": printable(user.name),
         "name_ascii": printable(anyascii.anyascii(printable(user.name))),
     }
+    own_header, _, own_value = line.header.partition(":")
     headers = {
+        own_header.strip(): own_value.strip(),  # tells the PBX which of several lines it is (L3)
         "X-TG-ID": str(user.id),
         "X-TG-Username": user.username,
         "X-TG-Phone": user.phone,

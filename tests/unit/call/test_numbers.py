@@ -49,6 +49,10 @@ def test_headers_name_the_user_and_leave_out_what_is_not_known() -> None:
     }
 
 
+def test_line_that_is_known_by_a_header_sends_it_too() -> None:
+    assert caller_of(ANNA, line_with(header="X-Line: office")).headers["X-Line"] == "office"
+
+
 @given(st.text(max_size=300), st.text(max_size=300))
 def test_no_name_carries_a_control_or_direction_character_into_a_header(first: str, last: str) -> None:
     party = caller_of(TelegramUser(1, first_name=first, last_name=last), line_with(caller_names=("{name}",)))
