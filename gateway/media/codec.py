@@ -5,6 +5,7 @@ PCM is mono, 16 bit, native order, at the format's own rate.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, Protocol
 
 import G722
@@ -115,8 +116,10 @@ class Concealer:
     _LONGEST_MS: Final = 15.0
     _SHORTEST_MS: Final = 2.5
     #: How much is compared to find it, and how far two pieces overlap where they join.
-    _WINDOW_MS: Final = 15.0
+    _WINDOW_MS: Final = 10.0
     _OVERLAP_MS: Final = 2.5
+    #: So many packets of 10 ms are remembered at least, which is enough for both.
+    _PACKETS: Final = 3
     #: Full strength for 10 ms, silence after 60: a longer tone of one period sounds like a machine.
     _HOLD_MS: Final = 10.0
     _FADED_MS: Final = 60.0
@@ -131,7 +134,7 @@ class Concealer:
         self._hold = samples(self._HOLD_MS)
         self._faded = samples(self._FADED_MS)
         self._rise = np.linspace(0.0, 1.0, samples(self._OVERLAP_MS), dtype=np.float32)
-        self._older = self._last = np.zeros(0, np.int16)
+        self._heard: deque[Pcm] = deque(maxlen=self._PACKETS)
         self._period: npt.NDArray[np.float32] | None = None
         self._made = 0
 
@@ -144,7 +147,7 @@ class Concealer:
             blended[:overlap] = blended[:overlap] * rise + self._continue(overlap) * (1 - rise)
             pcm = blended.astype(np.int16)
             self._period = None
-        self._older, self._last = self._last, pcm
+        self._heard.append(pcm)
         return pcm
 
     def conceal(self, samples: int) -> Pcm:
@@ -156,9 +159,10 @@ class Concealer:
 
     def _find_period(self) -> npt.NDArray[np.float32]:
         """The last period of what was heard, made to join its own beginning."""
-        recent = np.concatenate((self._older, self._last))[-(self._longest + self._window) :].astype(np.float32)
+        recent = np.concatenate((np.zeros(0, np.int16), *self._heard))[-(self._longest + self._window) :]
         if recent.size < self._longest + self._window:
             return np.zeros(self._longest, np.float32)
+        recent = recent.astype(np.float32)
         pattern = recent[-self._window :]
         # correlation[i] compares the pattern with itself `longest - i` samples ago.
         past = recent[: -self._shortest]

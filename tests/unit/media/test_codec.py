@@ -70,18 +70,19 @@ def test_g722_carries_a_tone_beyond_the_telephone_band() -> None:
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 @pytest.mark.parametrize("hz", [110.0, 173.0, 260.0])
-def test_concealment_goes_on_with_the_voice_and_joins_without_a_step(rate_hz: int, hz: float) -> None:
-    frame = rate_hz // 50
+@pytest.mark.parametrize("ptime_ms", [10, 20])
+def test_concealment_goes_on_with_the_voice_and_joins_without_a_step(rate_hz: int, hz: float, ptime_ms: int) -> None:
+    frame = rate_hz // 1000 * ptime_ms
     said = (
         sine(hz, 5 * frame, rate_hz) + sine(2 * hz, 5 * frame, rate_hz, 4000) + sine(3 * hz, 5 * frame, rate_hz, 3000)
     )
     concealer = Concealer(rate_hz)
-    before = [concealer.heard(said[at : at + frame]) for at in (0, frame)]
+    before = [concealer.heard(said[at : at + frame]) for at in (0, frame, 2 * frame)]
     made = concealer.conceal(frame)
-    after = concealer.heard(said[3 * frame : 4 * frame])
+    after = concealer.heard(said[4 * frame :])
     steps = np.abs(np.diff(np.concatenate((*before, made, after)).astype(np.int32)))
     assert steps.max() <= 1.6 * np.abs(np.diff(said.astype(np.int32))).max()
-    lost = said[2 * frame : 3 * frame]
+    lost = said[3 * frame : 4 * frame]
     assert np.corrcoef(made[: frame // 2], lost[: frame // 2])[0, 1] > 0.9
 
 
