@@ -34,12 +34,12 @@ from gateway.control.requests import (
     Request,
     ShowCredentials,
 )
-from gateway.control.rpc import reaching, running
+from gateway.control.rpc import hand_over, reaching, running
 from gateway.errors import GatewayError
 from gateway.provisioning import FIELDS
 from gateway.settings import Settings, load
-from gateway.telegram.login import log_out
 from gateway.telegram.account import AccountState
+from gateway.telegram.login import log_out
 
 OUT: Final = Console(highlight=False)
 
