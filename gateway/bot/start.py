@@ -1,0 +1,64 @@
+"""/start, /help, and what fits nothing else."""
+
+from __future__ import annotations
+
+from aiogram import F, Router
+from aiogram.filters import Command, CommandStart
+from aiogram.types import CallbackQuery
+
+from gateway.bot.data import Place, To, Wizard, WizardStep
+from gateway.bot.screen import Button, Screen, button
+from gateway.bot.visit import Visit
+from gateway.bot.words import Words, joined
+from gateway.control import UseCases
+
+router = Router(name="start")
+#: Asked last: whatever nobody else understood.
+leftovers = Router(name="leftovers")
+
+
+def to_home(words: Words) -> Button:
+    return button(words.label("to-home"), To(place=Place.HOME))
+
+
+def home(visit: Visit, house: UseCases) -> Screen:
+    words = visit.words
+    sessions, lines = house.accounts.list(visit.asker), house.lines.list(visit.asker)
+    state = words("home-state", sessions=len(sessions), lines=len(lines)) if sessions else words("home-empty")
+    rows = [
+        [button(words.label("connect"), Wizard(step=WizardStep.BEGIN))] if not sessions else [],
+        [
+            button(words.label("to-sessions"), To(place=Place.SESSIONS)),
+            button(words.label("to-lines"), To(place=Place.LINES)),
+        ],
+        [
+            button(words.label("to-calls"), To(place=Place.CALLS)),
+            button(words.label("to-language"), To(place=Place.LANGUAGE)),
+        ],
+        [button(words.label("to-help"), To(place=Place.HELP))],
+    ]
+    return Screen(joined(words("home"), state), rows)
+
+
+@router.message(CommandStart())
+@router.callback_query(To.filter(F.place == Place.HOME))
+async def show_home(_event: object, visit: Visit, house: UseCases) -> Screen:
+    return home(visit, house)
+
+
+@router.message(Command("help"))
+@router.callback_query(To.filter(F.place == Place.HELP))
+async def show_help(_event: object, visit: Visit) -> Screen:
+    words = visit.words
+    return Screen(words("help"), [[to_home(words)]])
+
+
+@leftovers.message()
+async def not_expected(_event: object, visit: Visit, house: UseCases) -> Screen:
+    visit.say(visit.words.label("not-expected"))
+    return home(visit, house)
+
+
+@leftovers.callback_query()
+async def stale(_event: CallbackQuery, visit: Visit) -> None:
+    visit.say(visit.words.label("stale"), alert=True)

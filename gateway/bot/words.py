@@ -1,0 +1,92 @@
+"""What the bot says, in the languages it speaks: Fluent catalogues in `locales/`.
+
+Here, and nowhere else, what came from people becomes safe to show: `words(…)` answers Telegram's HTML with every
+argument escaped, `words.label(…)` plain text for buttons and pop-ups.
+
+Source: https://projectfluent.org, https://core.telegram.org/bots/api#html-style
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import html
+from pathlib import Path
+from typing import Any, Final
+
+from fluent.runtime import FluentBundle, FluentResource
+
+#: Each names itself.
+LANGUAGES: Final = {"en": "English", "ru": "Русский"}
+DEFAULT: Final = "en"
+
+_CATALOGUES: Final = Path(__file__).parent / "locales"
+
+
+class Html(str):
+    """A piece of Telegram's HTML in which everything that came from people is escaped."""
+
+    __slots__ = ()
+
+
+class Words:
+    """One language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        # Without the marks that isolate directions: they would be copied along with numbers and passwords.
+        self._bundle = FluentBundle([language], use_isolating=False)
+        self._bundle.add_resource(FluentResource((_CATALOGUES / f"{language}.ftl").read_text(encoding="utf-8")))
+
+    def __call__(self, key: str, **values: Any) -> Html:
+        """Raises `KeyError` for a key or a value that is missing."""
+        return Html(self._format(key, {name: _escaped(value) for name, value in values.items()}))
+
+    def label(self, key: str, **values: Any) -> str:
+        """For where there is no HTML: buttons, pop-ups, names of commands."""
+        return self._format(key, values)
+
+    def word(self, member: enum.StrEnum) -> str:
+        """What a member of an enumeration is called: `LineHealth.UP` is at `line-health-up`."""
+        return self._format(key_of(member), {})
+
+    def _format(self, key: str, values: dict[str, Any]) -> str:
+        pattern = self._bundle.get_message(key).value
+        if pattern is None:
+            raise KeyError(key)
+        text, errors = self._bundle.format_pattern(pattern, values)
+        if errors:
+            raise KeyError(f"{key}: {errors[0]}")
+        return str(text)
+
+
+@functools.cache
+def words_of(language: str) -> Words:
+    return Words(language)
+
+
+def spoken_by(language_code: str | None) -> str:
+    """The language for somebody whose Telegram is set to this one."""
+    code = (language_code or "").partition("-")[0].lower()
+    return code if code in LANGUAGES else DEFAULT
+
+
+def key_of(member: enum.StrEnum) -> str:
+    family = "".join(f"-{c.lower()}" if c.isupper() else c for c in type(member).__name__).removeprefix("-")
+    return f"{family}-{member.value.replace('_', '-')}"
+
+
+def raw(text: str) -> Html:
+    """A text as it is, with nothing in it that could be markup."""
+    return Html(html.escape(text, quote=False))
+
+
+def joined(*parts: str, by: str = "\n\n") -> Html:
+    """Pieces of HTML, the empty ones left out; what is not `Html` yet is escaped."""
+    return Html(by.join(_escaped(part) for part in parts if part))
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str) and not isinstance(value, Html):
+        return raw(value)
+    return value
