@@ -21,7 +21,7 @@ from .messages import Candidates, InitialSetup, MediaState, Message, MessageErro
 from .model import CallState, CallStats, ConnectError, Failure, Pcm, Server
 from .negotiation import Negotiation
 from .rtp import is_rtcp
-from .signalling import choose_version, open_signalling
+from .signalling import choose_version, open_signalling, parse_parameters
 from .srtp import Srtp
 from .ticker import Ticker
 from .transport import Transport
@@ -37,6 +37,7 @@ MOST_EARLY: Final = 8
 #: A peer has no reason to say more; what is more is dropped.
 SIGNALS_PER_S: Final = 50.0
 SIGNALS_AT_ONCE: Final = 300.0
+MOST_NAMED: Final = 20
 
 
 class Call:
@@ -79,6 +80,9 @@ class Call:
         self._signalling = open_signalling(
             self.version, custom_parameters, SignallingCipher(key, outgoing), self._signal
         )
+        if custom_parameters:
+            # Telegram changes transports by these: what is unknown today may explain a failure tomorrow.
+            log.info("call has parameters", names=sorted(parse_parameters(custom_parameters))[:MOST_NAMED])
         self._sender = Sender(rate_hz, dtx)
         self._receiver = Receiver(rate_hz)
         self._reporter = Reporter(self._sender, self._receiver, time.time(), now)

@@ -106,6 +106,7 @@ class Transport:
         self._stun_asked: dict[bytes, _StunServer] = {}
         self._told: list[Candidate] = []
         self._only_ipv6 = False
+        self._p2p_allowed = False
 
     def open(self, servers: Sequence[Server], p2p_allowed: bool) -> None:
         """Open sockets and look for candidates.
@@ -114,6 +115,7 @@ class Transport:
             OSError: This host has no network to speak of.
         """
         now = self._clock()
+        self._p2p_allowed = p2p_allowed
         servers = servers[:MOST_SERVERS]
         addresses = local_addresses(self._allow_loopback)
         self._open_sockets(addresses, servers)
@@ -181,10 +183,12 @@ class Transport:
 
     def _heard_datagram(self, path: DirectPath, data: bytes, source: Address) -> None:
         relay = self._udp_relays.get(source)
-        if relay is None:
+        if relay is not None:
+            self._heard_relay(relay, data)
+        elif self._p2p_allowed:
             self._heard(path, data, source)
         else:
-            self._heard_relay(relay, data)
+            self.ignored += 1  # nobody was told of this socket
 
     def _heard_relay(self, relay: RelayPath, data: bytes) -> None:
         now = self._clock()

@@ -27,6 +27,7 @@ from gateway.media.tgcall import (
     UnsupportedError,
     library_versions,
     messages,
+    stun,
 )
 from gateway.media.tgcall import call as call_module
 from gateway.media.tgcall.messages import Content, NegotiateChannels, PayloadType
@@ -142,6 +143,30 @@ async def test_foreign_packets_are_counted_and_change_nothing(engine: CallEngine
         assert sides[0].call.stats().ignored >= 100
 
 
+async def test_own_address_answers_nobody_where_only_relays_are_allowed(engine: CallEngine) -> None:
+    async with (
+        FakeReflector.open(ADDRESS) as reflector,
+        call_between_ours(engine, servers=[reflector.server(3)], p2p_allowed=False) as sides,
+    ):
+        callee = sides[1].call._transport
+        assert all(candidate.kind == "relay" for candidate in callee._told)
+        port = callee._direct[socket.AF_INET].socket.port
+        local, remote = callee.ice.local, sides[0].call._transport.ice.local
+        attributes = [
+            (stun.Attribute.USERNAME, f"{local.ufrag}:{remote.ufrag}".encode()),
+            (stun.Attribute.PRIORITY, bytes(4)),
+            (stun.Attribute.ICE_CONTROLLING, bytes(8)),
+        ]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as curious:
+            curious.bind((ADDRESS, 0))
+            curious.setblocking(False)
+            check = stun.build(1, stun.Kind.REQUEST, os.urandom(12), attributes, local.pwd.encode())
+            curious.sendto(check, (ADDRESS, port))
+            await asyncio.sleep(0.1)
+            with pytest.raises(BlockingIOError):
+                curious.recv(2048)
+
+
 async def test_hangup_is_seen_at_once(engine: CallEngine) -> None:
     async with call_between_ours(engine) as sides:
         await sides[0].call.close()
@@ -248,8 +273,6 @@ async def test_turn_relay_carries_the_call(engine: CallEngine, tmp_path: Path, t
 
 async def test_server_that_sees_us_elsewhere_gives_a_candidate(engine: CallEngine) -> None:
     """A STUN server behind a NAT is played: it tells an address that is not ours."""
-    from gateway.media.tgcall import stun
-
     asked = asyncio.Event()
 
     class Stun(asyncio.DatagramProtocol):

@@ -209,3 +209,22 @@ def test_data_channel_opens_and_carries_text_both_ways() -> None:
         for end in ends:
             end.poll(now)
     assert heard == ([b"from the callee"], [b"from the caller"])
+
+
+@given(st.lists(st.tuples(st.sampled_from([50, 51, 53, 7]), st.binary(max_size=40)), max_size=5))
+def test_any_message_on_the_data_channel_is_survived(messages: list[tuple[int, bytes]]) -> None:
+    under_way: list[tuple[int, bytes]] = []
+    peer = Sctp(lambda packet: under_way.append((0, packet)))
+    channel = DataChannel(False, lambda packet: under_way.append((1, packet)), 0.0)
+    peer.connect(0.0)
+    for ppid, data in messages:
+        peer.send(SctpMessage(3, ppid, data))
+    for _ in range(8):
+        packets, under_way[:] = list(under_way), []
+        for to, packet in packets:
+            if to:
+                peer.receive(packet, 0.1)
+            else:
+                channel.receive(packet, 0.1)
+        peer.poll(0.1)
+        channel.poll(0.1)
