@@ -48,7 +48,7 @@ def recommended_screen(words: Words, view: AccountView, settings: Sequence[Recom
             verdict,
             *(_note(words, one) for one in missing),
         ),
-        [*rows, [everything] if len(missing) > 1 else [], [to_session(words, account_id)]],
+        [*rows, [everything] if missing else [], [to_session(words, account_id)]],
     )
 
 

@@ -99,17 +99,22 @@ class Menu:
     def at(cls, bot: Bot, message: Message) -> Menu:
         return cls(bot, message.chat.id, message.message_id, has_picture=bool(message.photo))
 
-    async def show(self, screen: Screen) -> None:
-        """Edit the message; where there is none, or it can't be edited, send a new one. Raises `TelegramAPIError`."""
+    async def show(self, screen: Screen) -> bool:
+        """Edit the message; where there is none, or it can't be edited, send a new one. Raises `TelegramAPIError`.
+
+        Returns:
+            Whether anything has changed on the screen.
+        """
         if self.message_id is not None and self.has_picture == (screen.picture is not None):
             try:
                 await self._edit(screen, self.message_id)
-                return
+                return True
             except TelegramBadRequest as refused:
                 if "not modified" in refused.message:
-                    return
+                    return False
                 log.info("menu could not be edited", chat=self.chat_id, reason=refused.message)
         await self._send(screen)
+        return True
 
     async def remove(self) -> None:
         if self.message_id is not None:

@@ -6,7 +6,6 @@ press is answered exactly once, whatever happened, and whoever goes elsewhere is
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -136,10 +135,10 @@ class Visit:
         await self.live.stop_menu(self.user.id)
         if self._press is None and self._popup is not None:
             screen = Screen(self.words("complaint-above", what=self._popup[0], screen=screen.text), screen.rows)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._remember())
-            group.create_task(self._close_press())
-            group.create_task(self.menu.show(screen))
+        await self._remember()  # first: what is on the screen was then surely asked
+        if not await self.menu.show(screen) and self._popup is None:
+            self.say(self.words.label("unchanged"))
+        await self._close_press()
         if self._asked is not None and self._kept_menu != self.menu.message_id:
             await self._remember()
         if self._draw is not None:

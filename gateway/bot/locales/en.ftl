@@ -8,6 +8,7 @@ cancelled = Cancelled
 refresh = 🔄 Refresh
 saved = Saved
 none = –
+unchanged = Nothing has changed
 to-home = « Menu
 to-sessions = 📱 Sessions
 to-lines = ☎️ Lines
