@@ -62,6 +62,7 @@ if [ "$(cat .venv/.stamp 2>/dev/null)" != "$stamp" ]; then
     # One package comes as source alone: it is built by the locked setuptools, not by whatever the index has today.
     install --require-hashes --no-build-isolation --use-pep517 -r "$lock"
     install --no-build-isolation -e .
+    missing=$(.venv/bin/python -m pip check) || die "$lock is older than pyproject.toml; make lock ($missing)"
     # The Opus codec is a system library, that a small host may lack: the media engine looks into .venv/lib as well.
     if ! .venv/bin/python -c 'import ctypes; ctypes.CDLL("libopus.so.0")' 2>/dev/null; then
         asterisk/install.sh --package libopus0 .venv/debian
