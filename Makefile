@@ -39,9 +39,11 @@ bench: setup
 image:
 	$(DOCKER) build -f docker/Dockerfile -t siptg $(ARGS) .
 
-# Locks hold for every Python and platform that pyproject.toml admits.
+# Locks hold for every Python and platform that pyproject.toml admits. setup.sh may end over an old lock: that is no
+# hindrance here.
 compile := uv pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header
-lock: setup
+lock:
+	@[ -x $(bin)/python ] || ./setup.sh || :
 	$(bin)/python -m pip install --quiet uv
 	$(bin)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(bin)/$(compile) $(ARGS) --output-file requirements-build.lock -
