@@ -25,6 +25,7 @@ from gateway.control.ownership import own
 from gateway.control.recommendations import Recommendations
 from gateway.control.requests import UseCases
 from gateway.control.roster import Roster
+from gateway.control.routings import Routings
 from gateway.control.subscriptions import Subscriptions
 from gateway.control.watchman import Watchman
 from gateway.media.pool import MediaPool
@@ -119,6 +120,7 @@ class Gateway:
             settings, self.store, roster, self, self.notices, self.subscriptions, self.recommendations
         )
         self.accounts, self.lines, self.calls = use_cases.accounts, use_cases.lines, use_cases.calls
+        await use_cases.routings.apply()
         await self.lines.apply()
         self.accounts.bring_online()
         await house.enter_async_context(rpc.serving(settings.state, use_cases))
@@ -201,7 +203,9 @@ def _use_cases(
     )
     handovers = Handovers(store, roster, accounts, notices, settings.bot.admits)
     calls = Calls(store, roster, (lambda: [one.record for one in gateway.board.calls.values()]) if gateway else None)
-    return UseCases(accounts, lines, calls, handovers, subscriptions, recommendations, notices)
+    by_administrators = settings.control.routing_by == "administrators"
+    routings = Routings(store, roster, gateway.provisioner if gateway else None, by_administrators=by_administrators)
+    return UseCases(accounts, lines, calls, handovers, subscriptions, recommendations, notices, routings)
 
 
 def _offered(settings: Settings, gateway: Gateway | None) -> Offered:

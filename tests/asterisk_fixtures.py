@@ -60,7 +60,7 @@ def trunk_line(number: int, host: str, port: int, codecs: str = "g722,alaw,ulaw"
 async def asterisk(state: Path, lines: str, settings: AsteriskSettings = SETTINGS) -> AsyncIterator[Asterisk]:
     """An embedded Asterisk with these pjsip sections."""
     (state / "etc").mkdir(parents=True, exist_ok=True)
-    (state / "etc" / "siptg_line1.conf").write_text(lines)
+    (state / "etc" / "siptg_lines_1.conf").write_text(lines)
     async with Asterisk(settings, state) as running:
         yield running
 

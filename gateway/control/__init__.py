@@ -12,11 +12,12 @@ from gateway.control.ownership import own
 from gateway.control.recommendations import Recommendation, Recommendations
 from gateway.control.requests import UseCases
 from gateway.control.roster import Roster
+from gateway.control.routings import Routings, RoutingView
 from gateway.control.rpc import Ask, reaching, serving
 from gateway.control.settings import ControlSettings
 from gateway.control.subscriptions import Subscriptions, SubscriptionView
 from gateway.control.watchman import Watchman
-from gateway.provisioning import GrammarError, LineHealth, LineState
+from gateway.provisioning import RECIPES, GrammarError, LineHealth, LineState, Recipe, RecipeKind
 from gateway.storage import Handover, Subscription
 from gateway.telegram.account import AccountState, AccountStatus
 from gateway.telegram.recommended import Recommended
@@ -24,6 +25,7 @@ from gateway.telegram.recommended import Recommended
 __all__ = [
     "CHAT_FIELDS",
     "EVERYBODY",
+    "RECIPES",
     "AccountState",
     "AccountStatus",
     "AccountView",
@@ -50,10 +52,14 @@ __all__ = [
     "NoticeKind",
     "Notices",
     "Operator",
+    "Recipe",
+    "RecipeKind",
     "Recommendation",
     "Recommendations",
     "Recommended",
     "Roster",
+    "RoutingView",
+    "Routings",
     "Severity",
     "Subscription",
     "SubscriptionView",

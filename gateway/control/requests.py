@@ -22,6 +22,7 @@ from gateway.control.handovers import Handovers
 from gateway.control.lines import Credentials, Lines, LineView
 from gateway.control.notices import Notices
 from gateway.control.recommendations import Recommendations
+from gateway.control.routings import Routings
 from gateway.control.subscriptions import Subscriptions, SubscriptionView
 from gateway.storage import Subscription
 from gateway.telegram.login import LoggedIn
@@ -41,6 +42,7 @@ class UseCases:
     subscriptions: Subscriptions
     recommendations: Recommendations
     notices: Notices
+    routings: Routings
 
 
 class Request(ABC, Generic[Answer]):

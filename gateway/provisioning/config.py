@@ -40,7 +40,7 @@ async def read(ami: Ami) -> Sections:
     except AmiError as error:
         raise GatewayError(f"Asterisk can't read its {INCLUDING} ({error}).") from error
     found: Sections = {}
-    for section in _sections(answer):
+    for section in sections(answer):
         if ours := _OURS.fullmatch(section.name):
             line_id = int(ours["id"])
             found[line_id] = (*found.get(line_id, ()), section)
@@ -49,23 +49,28 @@ async def read(ami: Ami) -> Sections:
 
 async def write(ami: Ami, before: Mapping[int, tuple[Section, ...]], after: Mapping[int, tuple[Section, ...]]) -> None:
     """Replace the sections of the lines in `after`, which are `before` now; none is none. Raises `GatewayError`."""
-    await _make(ami, DRAFT)
     for number in sorted({line_id % FILES for line_id in after}):
-        name = f"siptg_lines_{number}.conf"
-        await _make(ami, name)
         mine = [line_id for line_id in after if line_id % FILES == number]
-        messages = list(_messages((before.get(line_id, ()), after[line_id]) for line_id in mine))
-        source = name
-        for index, fields in enumerate(messages, 1):
-            target = name if index == len(messages) else DRAFT
-            frame = {"Action": "UpdateConfig", "SrcFilename": source, "DstFilename": target}
-            try:
-                await ami.send(frame | fields)
-            except AmiError as error:
-                raise GatewayError(
-                    f"Asterisk does not write {target} ({error}). Let its user write in its configuration folder."
-                ) from error
-            source = DRAFT
+        actions = (action for line_id in mine for action in _actions(before.get(line_id, ()), after[line_id]))
+        await change(ami, f"siptg_lines_{number}.conf", actions)
+
+
+async def change(ami: Ami, name: str, actions: Iterable[Mapping[str, str]]) -> None:
+    """Carry out these actions of UpdateConfig on one of our files, all of them or none. Raises `GatewayError`."""
+    await _make(ami, DRAFT)
+    await _make(ami, name)
+    messages = list(_messages(actions))
+    source = name
+    for index, fields in enumerate(messages, 1):
+        target = name if index == len(messages) else DRAFT
+        frame = {"Action": "UpdateConfig", "SrcFilename": source, "DstFilename": target}
+        try:
+            await ami.send(frame | fields)
+        except AmiError as error:
+            raise GatewayError(
+                f"Asterisk does not write {target} ({error}). Let its user write in its configuration folder."
+            ) from error
+        source = DRAFT
 
 
 async def _make(ami: Ami, name: str) -> None:
@@ -74,17 +79,16 @@ async def _make(ami: Ami, name: str) -> None:
         await ami.act("CreateConfig", Filename=name)
 
 
-def _messages(changes: Iterable[tuple[Iterable[Section], Iterable[Section]]]) -> Iterator[dict[str, str]]:
-    """The numbered actions that make these changes, cut to what a message may hold."""
+def _messages(actions: Iterable[Mapping[str, str]]) -> Iterator[dict[str, str]]:
+    """The actions, numbered, cut to what a message may hold."""
     fields: dict[str, str] = {}
     index = 0
-    for before, after in changes:
-        for action in _actions(before, after):
-            if len(fields) + len(action) > MESSAGE_LINES - 4:
-                yield fields
-                fields, index = {}, 0
-            fields |= {f"{key}-{index:06d}": value for key, value in action.items()}
-            index += 1
+    for action in actions:
+        if len(fields) + len(action) > MESSAGE_LINES - 4:
+            yield fields
+            fields, index = {}, 0
+        fields |= {f"{key}-{index:06d}": value for key, value in action.items()}
+        index += 1
     yield fields
 
 
@@ -104,7 +108,7 @@ def _actions(before: Iterable[Section], after: Iterable[Section]) -> Iterator[di
         yield {"Action": "RenameCat", "Cat": draft, "Value": section.name}
 
 
-def _sections(answer: Fields) -> Iterator[Section]:
+def sections(answer: Fields) -> Iterator[Section]:
     names: dict[str, str] = {}
     options: dict[str, list[tuple[str, str]]] = {}
     for field, value in answer.items():

@@ -18,7 +18,9 @@ from gateway.errors import GatewayError
 from gateway.provisioning import config
 from gateway.provisioning.ami import Ami, AmiDoor, AmiError, AsteriskAwayError, Fields, connected
 from gateway.provisioning.readback import Reported, difference
+from gateway.provisioning.recipes import Recipe
 from gateway.provisioning.render import Section, render
+from gateway.provisioning.routes import Routes
 from gateway.provisioning.state import (
     ASTERISK_AWAY,
     OFF,
@@ -71,6 +73,8 @@ class Provisioner:
         self._told_lines = asyncio.Event()
         self._failing: dict[int, str] = {}
         self._failed = asyncio.Event()
+        self._recipes: dict[int, Recipe] = {}
+        self._routes = Routes()
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -115,6 +119,23 @@ class Provisioner:
             self._tell_all()
             return dict(self._refused)
 
+    async def route(self, recipes: Mapping[int, Recipe]) -> Mapping[int, str]:
+        """Make the dialplan route lines by exactly these recipes; calls that run go on.
+
+        Returns:
+            The lines whose recipe Asterisk refuses, with the reason in a sentence; they keep what they had before.
+            Empty as well while Asterisk is away: all is applied when it is back.
+        """
+        async with self._turn:
+            self._recipes = dict(recipes)
+            if self._ami is None:
+                return {}
+            try:
+                return await self._routes.reconcile(self._ami, self._recipes)
+            except AsteriskAwayError as error:
+                log.warning("recipes wait for asterisk", reason=str(error))
+                return {}
+
     # Life
 
     async def _live(self) -> None:
@@ -144,6 +165,8 @@ class Provisioner:
         async with self._turn:
             self._written = await config.read(ami)
             await self._reconcile(ami)
+            await self._routes.load(ami)
+            await self._routes.reconcile(ami, self._recipes)
             await self._learn_contacts(ami)
             await self._learn_registrations(ami)
             await self._knock(ami, self._written)

@@ -17,6 +17,7 @@ from gateway.control import (
     Operator,
     Recommendations,
     Roster,
+    Routings,
     Subscriptions,
     UseCases,
 )
@@ -101,6 +102,7 @@ async def make_house(store: Store, provisioner: Provisioner | None = None, *, ru
         Subscriptions(store, roster),
         Recommendations(store, roster, lambda account_id: None, notices),
         notices,
+        Routings(store, roster, provisioner),
         store,
         roster,
         telegram,

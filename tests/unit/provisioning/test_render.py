@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.call.model import DtmfMethod, Line, Transport
 from gateway.provisioning import FIELDS, GrammarError, Section, checked, render
 from gateway.provisioning.ami import LINE_BYTES, MESSAGE_LINES
-from gateway.provisioning.config import _messages
+from gateway.provisioning.config import _actions, _messages
 from gateway.provisioning.render import dtmf_mode
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
@@ -133,7 +133,7 @@ def test_no_text_becomes_more_than_the_value_of_one_option(line: Line, field: st
     assert {section.name.partition("-identify")[0] for section in after} == {
         section.name.partition("-identify")[0] for section in before
     }
-    for message in _messages([(before, after)]):
+    for message in _messages(_actions(before, after)):
         assert len(message) <= MESSAGE_LINES
         for name, text_sent in message.items():
             assert text_sent.isprintable()
