@@ -37,7 +37,8 @@ MOST_EARLY: Final = 8
 #: A peer has no reason to say more; what is more is dropped.
 SIGNALS_PER_S: Final = 50.0
 SIGNALS_AT_ONCE: Final = 300.0
-MOST_NAMED: Final = 20
+#: Of parameters, and of letters in their names: for the log.
+MOST_NAMED: Final = 40
 
 
 class Call:
@@ -82,7 +83,8 @@ class Call:
         )
         if custom_parameters:
             # Telegram changes transports by these: what is unknown today may explain a failure tomorrow.
-            log.info("call has parameters", names=sorted(parse_parameters(custom_parameters))[:MOST_NAMED])
+            names = sorted(name[:MOST_NAMED] for name in parse_parameters(custom_parameters))
+            log.info("call has parameters", names=names[:MOST_NAMED])
         self._sender = Sender(rate_hz, dtx)
         self._receiver = Receiver(rate_hz)
         self._reporter = Reporter(self._sender, self._receiver, time.time(), now)

@@ -176,6 +176,7 @@ _IFADDRMSG = struct.Struct("=BBBBL")
 _RTATTR = struct.Struct("=HH")
 _RTM_GETADDR: Final = 22
 _RTM_NEWADDR: Final = 20
+_NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _NLM_F_REQUEST_DUMP: Final = 0x301
 _IFA_ADDRESS: Final = 1
@@ -185,10 +186,16 @@ _IFA_F_UNUSABLE: Final = 0x40 | 0x20 | 0x08
 
 
 def local_addresses(allow_loopback: bool) -> list[str]:
-    """The addresses of this host that a peer may reach, the IPv4 ones first.
+    """The addresses of this host that a peer may reach, the IPv4 ones first."""
+    try:
+        found = _addresses_of_interfaces()
+    except OSError:
+        found = _addresses_of_routes()  # a hardened service may have no netlink
+    return _usable(found, allow_loopback)
 
-    Source: rtnetlink(7), RTM_GETADDR.
-    """
+
+def _addresses_of_interfaces() -> list[str]:
+    """Source: rtnetlink(7), RTM_GETADDR."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.settimeout(1.0)
         body = _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
@@ -197,10 +204,23 @@ def local_addresses(allow_loopback: bool) -> list[str]:
         done = False
         while not done:
             for kind, message in _netlink_messages(netlink.recv(64 * 1024)):
-                done = done or kind == _NLMSG_DONE
+                done = done or kind in (_NLMSG_DONE, _NLMSG_ERROR)
                 if kind == _RTM_NEWADDR and (address := _netlink_address(message)):
                     found.append(address)
-    return _usable(found, allow_loopback)
+    return found
+
+
+def _addresses_of_routes() -> list[str]:
+    """From where packets to the world would come; connecting a UDP socket sends none.
+
+    Source: RFC 5737 and RFC 3849 (addresses of nobody).
+    """
+    found = []
+    for family, nobody in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((nobody, 9))
+            found.append(probe.getsockname()[0])
+    return found
 
 
 def _usable(found: list[str], allow_loopback: bool) -> list[str]:
