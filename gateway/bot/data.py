@@ -12,7 +12,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.fsm.state import State, StatesGroup
 
 from gateway.call.model import LineKind
-from gateway.control import Recommended
+from gateway.control import RecipeKind, Recommended
 
 
 class Place(enum.StrEnum):
@@ -189,6 +189,7 @@ class LineAct(enum.StrEnum):
     CREDENTIALS = "cred"
     RESET = "reset"
     RESET_YES = "reset1"
+    ROUTING = "route"
     RULES = "rules"
     DRY_RUN = "dry"
     DELETE = "del"
@@ -208,6 +209,27 @@ class LineAsks(StatesGroup):
     FIELD = State()
     DRY_RUN = State()
     NEW = State()
+
+
+class RecipeFor(CallbackData, prefix="rf"):
+    id: int
+    kind: RecipeKind
+
+
+class RouteAct(enum.StrEnum):
+    SKIP = "skip"
+    APPLY = "apply"
+    CLEAR = "clear"
+
+
+class RouteDo(CallbackData, prefix="rd"):
+    id: int
+    act: RouteAct
+
+
+class RouteAsks(StatesGroup):
+    FIELD = State()
+    CONFIRM = State()
 
 
 # Calls

@@ -29,6 +29,7 @@ from gateway.bot import (
     line_fields,
     lines,
     recommended,
+    routing,
     sessions,
     start,
     wizard,
@@ -134,7 +135,20 @@ class AdministratorBot:
         for observer in (administrators.message, administrators.callback_query):
             observer.filter(Welcome())
             observer.middleware(Reception())
-        rooms = (start, language, sessions, wizard, card, recommended, chat, handover, lines, line_fields, calls)
+        rooms = (
+            start,
+            language,
+            sessions,
+            wizard,
+            card,
+            recommended,
+            chat,
+            handover,
+            lines,
+            line_fields,
+            routing,
+            calls,
+        )
         administrators.include_routers(*(_own(room.router) for room in rooms), _own(start.leftovers))
         dispatcher.include_routers(administrators, *self._others)
         return dispatcher

@@ -8,7 +8,7 @@ from aiogram import F, Router
 from aiogram.types import Message
 
 from gateway.bot.data import LineAct, LineAsk, LineAsks, LineDo, LineSet, LinesOf, LineTo, NewLine
-from gateway.bot.lines import PRIORITIES, show_card, to_line, to_lines, value_of
+from gateway.bot.lines import PRIORITIES, rules_screen, show_card, to_line, to_lines, value_of
 from gateway.bot.screen import Screen, button, cut, grid
 from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
@@ -61,6 +61,9 @@ async def take(message: Message, visit: Visit, house: UseCases) -> Screen:
         await house.lines.edit(visit.asker, line.id, {data["field"]: message.text or ""})
     except GatewayError as error:
         return _ask_field(visit, line, data["field"], complaint(visit.words, error))
+    visit.say(visit.words.label("saved"))
+    if data["field"] == "number_rules":
+        return rules_screen(visit, house, line.id)
     return show_card(visit, house, line.id)
 
 
@@ -90,7 +93,7 @@ def complaint(words: Words, error: GatewayError) -> Html:
     """What was wrong, without the field's name in the program's words before it."""
     text = str(error)
     name, colon, sentence = text.partition(": ")
-    return words("complaint", what=sentence if colon and name in TYPED else text)
+    return words("field-wrong", what=sentence if colon and name.isidentifier() else text)
 
 
 # A new line
@@ -176,12 +179,7 @@ async def try_text(message: Message, visit: Visit, house: UseCases) -> Screen:
         number = house.lines.dry_run(visit.asker, line.id, text)
     except CallError as error:
         return _ask_text(visit, line, words("complaint", what=str(error)))
-    if number is None:
-        result = words("rules-unsuited")
-    elif not number:
-        result = words("rules-no-number")
-    else:
-        result = words("rules-number", number=cut(number, _SHOWN_MAX))
+    result = words("rules-unsuited") if number is None else words("rules-number", number=cut(number, _SHOWN_MAX))
     return _ask_text(visit, line, joined(words("rules-tried", text=cut(text, _SHOWN_MAX)), result, by=" → "))
 
 

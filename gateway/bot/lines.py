@@ -153,6 +153,7 @@ def line_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
         words.label("field-is", field=words.label("field-transport"), value=line.transport.value.upper()),
         LineDo(id=line.id, act=LineAct.TRANSPORT),
     )
+    routing = LineDo(id=line.id, act=LineAct.ROUTING)
     credentials = button(words.label("line-credentials"), LineDo(id=line.id, act=LineAct.CREDENTIALS))
     return Screen(
         joined(line_text(words, view, title(session))),
@@ -168,6 +169,7 @@ def line_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
                 button(words.label("field-caller_ids"), LineAsk(id=line.id, field="caller_ids")),
                 button(words.label("field-caller_names"), LineAsk(id=line.id, field="caller_names")),
             ],
+            [button(words.label("line-routing", recipe=_recipe(words, house, visit, line.id)), routing)],
             [
                 button(words.label("line-rename"), LineAsk(id=line.id, field="name")),
                 button(words.label("line-delete"), LineDo(id=line.id, act=LineAct.DELETE)),
@@ -175,6 +177,11 @@ def line_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
             [to_lines(words, line.account_id), button(words.label("refresh"), LineTo(id=line.id))],
         ],
     )
+
+
+def _recipe(words: Words, house: UseCases, visit: Visit, line_id: int) -> str:
+    recipe = house.routings.show(visit.asker, line_id).recipe
+    return words.word(recipe.kind) if recipe else words.label("none")
 
 
 def line_text(words: Words, view: LineView, session: str) -> Html:

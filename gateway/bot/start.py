@@ -55,7 +55,7 @@ async def show_help(_event: object, visit: Visit) -> Screen:
 
 @leftovers.message()
 async def not_expected(_event: object, visit: Visit, house: UseCases) -> Screen:
-    visit.say(visit.words.label("not-expected"))
+    visit.say(visit.words.label("not-expected"), alert=True)
     return home(visit, house)
 
 

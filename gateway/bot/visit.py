@@ -21,7 +21,7 @@ from gateway.bot.live import Live, follow
 from gateway.bot.memory import Conversations
 from gateway.bot.screen import POPUP_MAX, Menu, Screen, cut, forget
 from gateway.bot.settings import BotSettings
-from gateway.bot.words import DEFAULT, LANGUAGES, Words, spoken_by, words_of
+from gateway.bot.words import DEFAULT, LANGUAGES, Words, joined, spoken_by, words_of
 from gateway.control import Administrator, NotFoundError
 from gateway.errors import GatewayError
 
@@ -134,7 +134,9 @@ class Visit:
             return
         await self.live.stop_menu(self.user.id)
         if self._press is None and self._popup is not None:
-            screen = Screen(self.words("complaint-above", what=self._popup[0], screen=screen.text), screen.rows)
+            text, is_alert = self._popup
+            above = self.words("complaint" if is_alert else "note", what=text)
+            screen = Screen(joined(above, screen.text), screen.rows)
         await self._remember()  # first: what is on the screen was then surely asked
         if not await self.menu.show(screen) and self._popup is None:
             self.say(self.words.label("unchanged"))

@@ -100,14 +100,14 @@ class Lines:
         _values(kind, fields)
 
     def dry_run(self, asker: Asker, line_id: int, text: str) -> str | None:
-        """The number that the line's rules make of a text: its default number where they leave none (L5).
+        """The number that the line's rules make of a text; its default number where they leave none (L5).
 
-        Returns:
-            None: the rules say that the line does not suit. Empty: they leave none, and there is no default.
+        None: the line does not suit. Raises `CallError` for a rule that runs away.
         """
         line = self._roster.line_for(asker, line_id)
+        account = self._roster.account_for(asker, line.account_id).account
         number = apply_rules(line.number_rules, text)
-        return number if number is None else number or line.number
+        return number if number is None else number or line.number or account.phone
 
     async def add(self, asker: Asker, account_id: int, kind: LineKind, fields: Mapping[str, str]) -> LineView:
         """Create a line from texts by field name, as a person gave them (`provisioning.FIELDS`).

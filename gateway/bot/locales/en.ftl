@@ -18,10 +18,8 @@ to-help = ❓ Help
 connect = ➕ Connect a session
 
 complaint = ⚠️ { $what }
-complaint-above =
-    ⚠️ { $what }
-
-    { $screen }
+field-wrong = ⚠️ { $what }
+note = ✅ { $what }
 gone = This is not there any more.
 stale = This button is from another time. Send /start for a fresh menu.
 fault = Sorry, something went wrong here. It is in the gateway's log; please try again.
@@ -284,6 +282,7 @@ line-state =
 line-rtt = It answers in { $ms } ms.
 line-credentials = 🔑 Login and password
 line-rules = 🔀 Number rules
+line-routing = 🧭 Routing: { $recipe }
 line-rename = ✏️ Rename
 line-delete = 🗑 Delete
 line-delete-sure =
@@ -359,7 +358,7 @@ field-dtmf-help = How keypad digits travel to the PBX. <b>rfc4733</b> suits near
 field-priority = Priority
 field-priority-help = A call from Telegram rings all lines of the lowest number together; the next number rings only when all of these failed. Tap one, or send me a number from 1 to 99.
 field-number = Number
-field-number-help = Send me the number on the PBX that rings when somebody calls in Telegram, such as <code>200</code>: an extension, a ring group, an IVR.
+field-number-help = Send me the number on the PBX that rings when somebody calls in Telegram, such as <code>200</code>: an extension, a ring group, an IVR. Without one, the account's own phone number is dialled.
 field-number_rules = Number rules
 field-number_rules-help =
     Send me the rules, one on each line: <code>regex=replacement</code>. They are applied in order. A rule without <code>=</code> is a filter: if it does not match, this line does not suit. A single <code>=</code> clears all.
@@ -385,8 +384,34 @@ rules-try-title = 🧪 <b>Try the number rules</b> · { $name }
 rules-try-help = Send me any text, and I show what would be dialled. Nobody is called.
 rules-tried = “{ $text }”
 rules-number = <b>{ $number }</b>
-rules-no-number = nothing: the rules leave it empty, and the line has no number of its own
 rules-unsuited = this line does not suit, another one is tried
+
+## Routing
+
+recipe-kind-number = ☎️ One number
+recipe-kind-hours = 🕘 By the hours
+recipe-kind-ivr = 🔢 Through a menu (IVR)
+recipe-kind-context = 🛠 A context of the dialplan
+routing-title = 🧭 <b>Routing</b> · { $name }
+routing-straight = Calls from Telegram go straight to the line's number.
+routing-now = Calls from Telegram go by the recipe <b>{ $recipe }</b>:
+routing-text = <pre>{ $text }</pre>
+routing-help = Pick a recipe. You see what it becomes in the dialplan before anything is changed.
+routing-operators = On this gateway only its operator changes this.
+routing-clear = 🧹 Straight to the number
+routing-step = 🧭 <b>{ $recipe }</b> · { $step } of { $steps }
+routing-skip = ⏭ Leave empty
+routing-preview = 🧭 <b>{ $recipe }</b>: this is what the dialplan will have
+routing-apply = ✅ Apply
+routing-number-number = Send me the number on the PBX that all calls go to, such as <code>200</code>.
+routing-hours-times = Send me from when until when you are open, such as <code>09:00-18:00</code>.
+routing-hours-days = Send me on which days, such as <code>mon-fri</code> or <code>mon-thu,sat</code>. Left empty: every day.
+routing-hours-zone = Send me the time zone, such as <code>Europe/Berlin</code>. Left empty: that of the gateway's machine.
+routing-hours-open_number = Send me the number for opening hours, such as <code>200</code>. Left empty: the line's own number.
+routing-hours-closed_number = Send me the number for the rest of the time, such as <code>700</code>. Left empty: such calls are declined.
+routing-ivr-number = Send me the number of the menu on the PBX, such as <code>500</code>.
+routing-ivr-digits = Send me the digits to press there for the caller, with <code>w</code> for half a second's pause, such as <code>ww1w2</code>.
+routing-context-context = Send me the name of the context that a telecom engineer has written, such as <code>sales-menu</code>. It gets the number as the extension.
 
 ## Calls
 

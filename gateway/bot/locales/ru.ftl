@@ -18,10 +18,10 @@ to-help = ❓ Справка
 connect = ➕ Подключить сессию
 
 complaint = ⚠️ { $what }
-complaint-above =
-    ⚠️ { $what }
-
-    { $screen }
+field-wrong =
+    ⚠️ Так не подойдёт.
+    <i>{ $what }</i>
+note = ✅ { $what }
 gone = Этого здесь больше нет.
 stale = Эта кнопка устарела. Отправьте /start, чтобы получить свежее меню.
 fault = Извините, здесь что-то сломалось. Подробности – в журнале шлюза; попробуйте ещё раз.
@@ -286,6 +286,7 @@ line-state =
 line-rtt = Отвечает за { $ms } мс.
 line-credentials = 🔑 Логин и пароль
 line-rules = 🔀 Правила
+line-routing = 🧭 Маршрут: { $recipe }
 line-rename = ✏️ Название
 line-delete = 🗑 Удалить
 line-delete-sure =
@@ -361,7 +362,7 @@ field-dtmf-help = Как цифры с клавиатуры доходят до 
 field-priority = Приоритет
 field-priority-help = На звонок из Telegram вместе звонят все линии с наименьшим числом; следующее число – только если все эти не ответили. Нажмите или пришлите число от 1 до 99.
 field-number = Номер
-field-number-help = Пришлите номер на АТС, который звонит, когда звонят в Telegram, например <code>200</code>: внутренний номер, группа, IVR.
+field-number-help = Пришлите номер на АТС, который звонит, когда звонят в Telegram, например <code>200</code>: внутренний номер, группа, IVR. Без него набирается номер телефона самого аккаунта.
 field-number_rules = Правила номера
 field-number_rules-help =
     Пришлите правила, каждое с новой строки: <code>regex=замена</code>. Они применяются по порядку. Правило без <code>=</code> – фильтр: если не совпало, линия не подходит. Одиночный знак <code>=</code> убирает все правила.
@@ -387,8 +388,34 @@ rules-try-title = 🧪 <b>Проверка правил</b> · { $name }
 rules-try-help = Пришлите любой текст, и я покажу, что было бы набрано. Никому не звоню.
 rules-tried = «{ $text }»
 rules-number = <b>{ $number }</b>
-rules-no-number = ничего: правила оставляют пустоту, а своего номера у линии нет
 rules-unsuited = эта линия не подходит, пробуется другая
+
+## Маршруты
+
+recipe-kind-number = ☎️ Один номер
+recipe-kind-hours = 🕘 По часам работы
+recipe-kind-ivr = 🔢 Через меню (IVR)
+recipe-kind-context = 🛠 Контекст диалплана
+routing-title = 🧭 <b>Маршрут</b> · { $name }
+routing-straight = Звонки из Telegram идут прямо на номер линии.
+routing-now = Звонки из Telegram идут по рецепту <b>{ $recipe }</b>:
+routing-text = <pre>{ $text }</pre>
+routing-help = Выберите рецепт. Прежде чем что-то изменится, вы увидите, чем он станет в диалплане.
+routing-operators = На этом шлюзе это меняет только его оператор.
+routing-clear = 🧹 Прямо на номер
+routing-step = 🧭 <b>{ $recipe }</b> · { $step } из { $steps }
+routing-skip = ⏭ Оставить пустым
+routing-preview = 🧭 <b>{ $recipe }</b>: вот что будет в диалплане
+routing-apply = ✅ Применить
+routing-number-number = Пришлите номер на АТС, куда пойдут все звонки, например <code>200</code>.
+routing-hours-times = Пришлите часы работы, например <code>09:00-18:00</code>.
+routing-hours-days = Пришлите дни, например <code>mon-fri</code> или <code>mon-thu,sat</code>. Если оставить пустым – ежедневно.
+routing-hours-zone = Пришлите часовой пояс, например <code>Europe/Moscow</code>. Если оставить пустым – пояс машины, где работает шлюз.
+routing-hours-open_number = Пришлите номер для рабочего времени, например <code>200</code>. Если оставить пустым – номер самой линии.
+routing-hours-closed_number = Пришлите номер для остального времени, например <code>700</code>. Если оставить пустым – такие звонки отклоняются.
+routing-ivr-number = Пришлите номер меню на АТС, например <code>500</code>.
+routing-ivr-digits = Пришлите цифры, которые нажать там за звонящего; <code>w</code> – пауза в полсекунды, например <code>ww1w2</code>.
+routing-context-context = Пришлите имя контекста, который написал телеком-инженер, например <code>sales-menu</code>. Номер он получит как extension.
 
 ## Звонки
 
