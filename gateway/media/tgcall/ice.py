@@ -13,8 +13,8 @@ Source: RFC 8445; RFC 8838 (trickle); RFC 7675 (consent).
 
 from __future__ import annotations
 
+import base64
 import secrets
-import string
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -53,7 +53,6 @@ CHECKS_AT_ONCE: Final = 40.0
 
 #: The fewer hands in between, the better.
 _RANKS: Final = {kind: -at for at, kind in enumerate(PathKind)}
-_ICE_CHARACTERS: Final = string.ascii_letters + string.digits
 _ROLE_CONFLICT: Final = 487
 
 
@@ -64,12 +63,9 @@ class Credentials:
 
     @classmethod
     def fresh(cls) -> Credentials:
-        """Source: RFC 8445 §5.3 (24 and 128 bits of randomness at least)."""
-        return cls(_word(8), _word(24))
-
-
-def _word(length: int) -> str:
-    return "".join(secrets.choice(_ICE_CHARACTERS) for _ in range(length))
+        """Source: RFC 8445 §5.3 (24 and 128 bits of randomness at least); RFC 8839 §5.4 (the characters of base 64)."""
+        ufrag, pwd = (base64.b64encode(secrets.token_bytes(size)).decode() for size in (6, 18))
+        return cls(ufrag, pwd)
 
 
 @dataclass(slots=True, eq=False)
