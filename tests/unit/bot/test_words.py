@@ -1,0 +1,166 @@
+"""Both languages say everything, and nothing that people write becomes markup."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import re
+from pathlib import Path
+
+import pytest
+from fluent.syntax import FluentParser
+from fluent.syntax import ast as ftl
+from fluent.syntax.visitor import Visitor
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gateway.bot
+from gateway.bot import chat, line_fields, wizard
+from gateway.bot.face import COMMANDS
+from gateway.bot.lines import CHOICES
+from gateway.bot.words import LANGUAGES, Html, joined, key_of, raw, spoken_by, words_of
+from gateway.call.model import CallState, Direction, LineKind
+from gateway.control import RECIPES, AccountState, Coverage, LineHealth, NoticeKind, RecipeKind, Recommended
+from gateway.control.logins import Refusal
+from gateway.errors import HangupCause
+
+ROOM = Path(gateway.bot.__file__).parent
+#: Enumerations that are shown by `Words.word`.
+SHOWN: tuple[type[enum.StrEnum], ...] = (
+    *(AccountState, CallState, Coverage, Direction, HangupCause, LineHealth, LineKind, RecipeKind, Recommended),
+)
+#: Tags of Telegram's HTML that the catalogues use.
+TAGS = re.compile(r"</?(b|i|code|pre)>")
+
+
+def messages(language: str) -> dict[str, ftl.Message]:
+    tree = FluentParser().parse((ROOM / "locales" / f"{language}.ftl").read_text())
+    junk = [entry.content for entry in tree.body if isinstance(entry, ftl.Junk)]
+    assert not junk
+    found = [entry for entry in tree.body if isinstance(entry, ftl.Message)]
+    names = [entry.id.name for entry in found]
+    assert len(names) == len(set(names)), "a key is there once"
+    return {entry.id.name: entry for entry in found}
+
+
+def values_in(message: ftl.Message) -> set[str]:
+    """The names of the values that a message takes."""
+    found: set[str] = set()
+
+    class Values(Visitor):
+        def visit_VariableReference(self, node: ftl.VariableReference) -> None:  # noqa: N802 - the visitor's way
+            found.add(node.id.name)
+
+    Values().visit(message)
+    return found
+
+
+def literal_keys() -> set[str]:
+    """What the bot's code asks of the catalogues by a key that stands there."""
+    keys: set[str] = set()
+    for path in ROOM.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            asked = ast.unparse(node.func)
+            if not re.search(r"(^|\.)(words|label|_go|_do|act)$", asked):
+                continue
+            for argument in node.args:
+                for inner in ast.walk(argument) if not isinstance(argument, ast.Call) else ():
+                    if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                        keys.add(inner.value)
+    return keys
+
+
+def made_keys() -> set[str]:
+    """What the code puts together, for everything that it may be put together of."""
+    fields = {*line_fields.TYPED, *CHOICES, "transport"}
+    chat_fields = {name for row in chat._SWITCHES for name in row} | {*chat._PROCESSING, *chat._TEXTS}
+    troubles = {kind for kind in NoticeKind if not kind.is_event}
+    return {
+        *(key_of(member) for family in SHOWN for member in family),
+        *(f"command-{name}" for name in COMMANDS),
+        *(f"field-{name}" for name in fields),
+        *(f"field-{name}-help" for name in fields - {"transport"}),
+        *(f"chat-{name}" for name in chat_fields),
+        *(f"chat-{name}-help" for name in chat._TEXTS),
+        *(f"refusal-{refusal.value.replace('_', '-')}" for refusal in Refusal),
+        *(f"wizard-way-{way.replace('_', '-')}" for way in (*wizard.WAYS, "other")),
+        *(f"notice-{kind.value.replace('_', '-')}" for kind in NoticeKind),
+        *(f"notice-{kind.value.replace('_', '-')}-over" for kind in troubles),
+        *(f"routing-{kind.value}-{field}" for kind, grammar in RECIPES.items() for field in grammar),
+        *(f"duration-{unit}" for unit in ("hours", "minutes", "seconds")),
+    }
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_key_that_the_code_asks_for_is_there(language: str) -> None:
+    known = messages(language)
+    asked = {key for key in literal_keys() if re.fullmatch(r"[a-z]+(-[a-z_]+)*", key)} | made_keys()
+    assert sorted(asked - known.keys()) == []
+
+
+def test_no_key_is_there_that_nobody_asks_for() -> None:
+    sources = "\n".join(path.read_text() for path in ROOM.glob("*.py"))
+    quoted = set(re.findall(r"[\"']([a-z][a-z0-9_-]*)[\"']", sources))
+    assert sorted(messages("en").keys() - quoted - made_keys()) == []
+
+
+def test_the_languages_have_the_same_keys_and_each_key_the_same_values() -> None:
+    every = {language: messages(language) for language in LANGUAGES}
+    english = every["en"]
+    for known in every.values():
+        assert sorted(known) == sorted(english)
+        for key, message in known.items():
+            assert values_in(message) == values_in(english[key]), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_labels_have_no_markup(language: str) -> None:
+    """Buttons and pop-ups show it as it is."""
+    labels: set[str] = set()
+    for path in ROOM.glob("*.py"):
+        labels |= set(re.findall(r"label\(\s*\"([a-z_-]+)\"", path.read_text()))
+    texts = (ROOM / "locales" / f"{language}.ftl").read_text()
+    for key in labels:
+        found = re.search(rf"^{re.escape(key)} =(.*(?:\n    .*|\n(?=\n    ))*)", texts, re.MULTILINE)
+        assert found is not None, key
+        assert not TAGS.search(found[1]), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_value_that_is_missing_is_noticed(language: str) -> None:
+    with pytest.raises(KeyError, match="session-title"):
+        words_of(language)("session-title")
+    with pytest.raises(LookupError):
+        words_of(language)("no-such-key")
+
+
+@given(st.text())
+def test_what_people_write_is_never_markup(text: str) -> None:
+    words = words_of("en")
+    for shown in (words("line-delete-sure", name=text), joined(text, raw(text), by=" ")):
+        assert not re.search(r"[<>]", TAGS.sub("", shown))
+        assert not re.search(r"&(?!amp;|lt;|gt;)", shown)
+
+
+def test_html_is_escaped_once() -> None:
+    words = words_of("en")
+    inner = words("line-delete-sure", name="<&>")
+    assert "&lt;&amp;&gt;" in inner
+    assert joined(inner) == inner
+    assert isinstance(joined(inner), Html)
+
+
+@pytest.mark.parametrize(
+    ("code", "language"), [("ru", "ru"), ("ru-RU", "ru"), ("en-GB", "en"), ("de", "en"), ("", "en"), (None, "en")]
+)
+def test_the_language_is_the_apps_if_it_is_spoken(code: str | None, language: str) -> None:
+    assert spoken_by(code) == language
+
+
+@pytest.mark.parametrize(
+    ("n", "words"), [(1, "1 линия"), (3, "3 линии"), (5, "5 линий"), (21, "21 линия"), (112, "112 линий")]
+)
+def test_russian_counts_as_russians_do(n: int, words: str) -> None:
+    assert words in words_of("ru")("home-state", sessions=1, lines=n)
