@@ -51,9 +51,10 @@ BACKLOG_WINDOW_S: Final = 0.5
 #: Between two changes of the delay: half a second.
 CALM_FRAMES: Final = 25
 
-#: Above the one share of lost packets the next one is waited for, for its redundancy; below the other no more.
-LOSSY_FROM: Final = 0.015
-CALM_BELOW: Final = 0.005
+#: Above the one share of lost packets the next one is waited for, for its redundancy; below the other no more. Measured
+#: in PESQ with packets of 60 ms: nothing gained at 2 %, 0.5 at 5 %, 0.7 at 10 %; the wait is one packet.
+LOSSY_FROM: Final = 0.03
+CALM_BELOW: Final = 0.01
 _LOSS_MEMORY_PACKETS: Final = 128
 
 #: No packet for so long, and the peer has stopped sending.
