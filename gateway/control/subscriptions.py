@@ -9,7 +9,6 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final, Self
 
 import structlog
@@ -79,12 +78,11 @@ class Subscriptions:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for limit in self._limits.values():
             limit.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        # What is being written is written; the error of who uses this is not the group's.
+        await self._group.__aexit__(None, None, None)
 
     # What is asked
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -39,10 +38,9 @@ class Watchman:
         await self._group.__aenter__()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._group.__aexit__(kind, error, trace)
+    async def __aexit__(self, *_: object) -> None:
+        # What is being written is written; the error of who uses this is not the group's.
+        await self._group.__aexit__(None, None, None)
 
     def status_changed(self, account_id: int, status: AccountStatus) -> None:
         """For `TelegramSide`."""
