@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import datetime as dt
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -29,7 +29,7 @@ _FOREVER_S: Final = 365 * 86400.0
 Watch = Callable[[CallRecord, CallState], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class CallLimits:
     """How long a call may stay in a state.
 
@@ -137,8 +137,11 @@ class CallSession:
         """A plain hang-up before the conversation means something else: the caller gave up, or the callee refused."""
         if ending.cause is not HangupCause.NORMAL or self.state is CallState.UP:
             return ending
-        cause = HangupCause.CANCELLED if self._ended_by == "near" else HangupCause.DECLINED
-        return Ending(cause, ending.detail, ending.retry_after_s)
+        if self._ended_by == "near":
+            return dataclasses.replace(ending, cause=HangupCause.CANCELLED)
+        if self.state is CallState.ANSWERING:  # the callee had answered
+            return ending
+        return dataclasses.replace(ending, cause=HangupCause.DECLINED)
 
     async def _let_go(self, ending: Ending) -> None:
         """The one ending: both legs at once, then the audio, then the record."""

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tgcall"])
-async def stage(
+async def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path
 ) -> AsyncIterator[Stage]:
     """Files that ask for another engine, or both, parametrize this fixture."""
@@ -30,3 +30,10 @@ async def stage(
     shutil.copy(sandbox_key, folder / "telegram")
     async with open_world(folder, media={"engine": request.param}, call={"answer_s": 20}) as world:
         yield Stage(world)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(opened: Stage) -> Stage:
+    """The stage, once what earlier tests did on it is over."""
+    await opened.nothing_left()
+    return opened

@@ -82,6 +82,12 @@ class Stage:
         async with asyncio.timeout(SOON_S):
             return await self.phone.came.get()
 
+    async def up(self) -> None:
+        """Wait until every call that lives is up: both ends may know it a moment before the gateway does."""
+        async with asyncio.timeout(SOON_S):
+            while any(call.state is not CallState.UP for call in self.gateway.board.calls.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def empty_hall(self) -> None:
         """Forget calls that came to the phone earlier."""
         self.phone.behaviour = ANSWER

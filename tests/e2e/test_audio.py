@@ -13,7 +13,7 @@ from gateway.sandbox.audio import tone
 from gateway.sandbox.phone.sound import rate_of
 from tests.e2e.stage import Stage, heard_by_phone, heard_by_user
 
-pytestmark = pytest.mark.parametrize("stage", ["tgcall", "ntgcalls"], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize("opened", ["tgcall", "ntgcalls"], indirect=True, scope="module")
 
 WAYS = list(product(("ulaw", "alaw", "g722"), (10, 20, 30, 40)))
 TALK_S = 2.0

@@ -84,6 +84,7 @@ async def test_hangup_reaches_the_other_end(stage: Stage, who: str) -> None:
         call = stage.phone.call(f"+{user.user.phone}")
         await call.answered()
         await user.wait("connected")
+        await stage.up()
         if who == "phone":
             await call.hang_up()
         else:
@@ -102,6 +103,7 @@ async def test_both_hanging_up_at_once_is_one_ending(stage: Stage) -> None:
         call = stage.phone.call(f"+{user.user.phone}")
         await call.answered()
         await user.wait("connected")
+        await stage.up()
         await asyncio.gather(call.hang_up(), user.hang_up())
         await user.wait("ended")
     assert (await stage.record(seen)).ending.cause is HangupCause.NORMAL
@@ -239,6 +241,7 @@ async def test_hangup_of_a_call_from_telegram_reaches_the_other_end(stage: Stage
         call = await stage.called(user)
         await call.answered()
         await user.wait("connected")
+        await stage.up()
         if who == "phone":
             await call.hang_up()
         else:

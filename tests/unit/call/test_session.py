@@ -120,12 +120,16 @@ async def test_whoever_stops_first_ends_both_legs_once_with_his_cause(state: Cal
 
 @pytest.mark.parametrize("state", LIVE)
 async def test_plain_hangup_means_what_the_state_says(state: CallState) -> None:
-    up = state is CallState.UP
-    for who, meaning in (("near", HangupCause.CANCELLED), ("far", HangupCause.DECLINED)):
+    answered = state in (CallState.ANSWERING, CallState.UP)
+    meanings = {
+        "near": HangupCause.NORMAL if state is CallState.UP else HangupCause.CANCELLED,
+        "far": HangupCause.NORMAL if answered else HangupCause.DECLINED,
+    }
+    for who, meaning in meanings.items():
         async with staged(state) as stage:
             getattr(stage, who).peer_lets_go(HangupCause.NORMAL)
             record = await stage.end()
-        assert record.ending.cause is (HangupCause.NORMAL if up else meaning)
+        assert record.ending.cause is meaning
 
 
 async def test_refusal_keeps_its_cause_detail_and_retry_after() -> None:
