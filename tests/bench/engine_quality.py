@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import importlib
+import importlib.util
 import os
 from typing import Any, Final
 
@@ -92,3 +93,9 @@ def run() -> list[Row]:
     except ImportError:
         return []
     return [row for load in _LOADS for row in asyncio.run(_all(*load, pesq))]
+
+
+def left_out() -> str:
+    if importlib.util.find_spec("pesq"):
+        return ""
+    return "Speech quality was left out: it needs the package pesq, and a C compiler to build it (pip install pesq)."
