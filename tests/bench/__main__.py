@@ -1,94 +1,106 @@
-"""`make bench`: every figure of this folder, as a table and in build/bench.json.
+"""`make bench`: the figures of this folder, as tables and in build/bench.json.
 
-Each module here with a `run()` measures one thing and returns rows of {"name", "value", "unit", …parameters}.
-Names of modules as arguments choose among them. Each runs in a process of its own, so that one's memory and caches
-don't count for another's.
+Each module here with a `run()` measures one thing and returns rows of {"name", "value", "unit", …parameters}. Each runs
+in a process of its own, so that one's memory and caches don't count for another's. What the figures mean, and what they
+were: docs/performance.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import importlib
 import json
+import math
 import multiprocessing
 import os
-import pkgutil
 import platform
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-import tests.bench
 from gateway.sandbox.network import enter_private_network
 
-RESULT = Path("build/bench.json")
+from ._measures import Row, has_quick_form, measure, measures
 
-Row = dict[str, Any]
+RESULT: Final = Path("build/bench.json")
+
+#: Minutes of each, of interest to whoever changes the part itself: left out unless named, or with --all.
+LONG: Final = ("engine_churn", "engine_quality", "media_worker")
 
 
-def machine() -> str:
+def machine() -> dict[str, Any]:
     """What the figures were measured on: they mean little without it."""
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
+    cpu = Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in cpu if line.startswith("model name")]
     kib = int(Path("/proc/meminfo").read_text().split()[1])
-    load = os.getloadavg()[0]
-    return (
-        f"{model}, {len(os.sched_getaffinity(0))} cores, {kib / 2**20:.0f} GiB, "
-        f"Linux {platform.release()}, Python {platform.python_version()}, load {load:.1f} at the start"
-    )
+    return {
+        "cpu": models[0] if models else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(kib / 2**20),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
 
 
-def measures() -> list[str]:
-    found = [module.name for module in pkgutil.iter_modules(tests.bench.__path__) if not module.name.startswith("_")]
-    return [name for name in found if hasattr(importlib.import_module(f"tests.bench.{name}"), "run")]
-
-
-def measure(name: str) -> list[Row]:
-    rows: list[Row] = importlib.import_module(f"tests.bench.{name}").run()
-    return rows
+def load() -> float:
+    return round(os.getloadavg()[0], 1)
 
 
 def table(title: str, rows: list[Row]) -> Table:
     made = Table(title=title, title_justify="left")
-    for column, justify in (("measured", "left"), ("with", "left"), ("value", "right"), ("unit", "left")):
-        made.add_column(column, justify="right" if justify == "right" else "left")
+    made.add_column("measured")
+    made.add_column("with")
+    made.add_column("value", justify="right")
+    made.add_column("unit")
     for row in rows:
-        parameters = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("name", "value", "unit"))
+        given = {name: value for name, value in row.items() if name not in ("name", "value", "unit")}
         value = f"{row['value']:.3g}" if isinstance(row["value"], float) else str(row["value"])
-        made.add_row(row["name"], parameters, value, row["unit"])
+        made.add_row(row["name"], ", ".join(f"{name} {value}" for name, value in given.items()), value, row["unit"])
     return made
+
+
+def chosen(names: Sequence[str], *, quick: bool, everything: bool) -> list[str]:
+    known = measures()
+    if unknown := set(names) - set(known):
+        sys.exit(f"bench: no measure is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    if names or everything:
+        return list(names) or known
+    return [name for name in known if (has_quick_form(name) if quick else name not in LONG)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", help="what to measure; everything without one")
-    chosen = parser.parse_args().names
+    parser.add_argument("names", nargs="*", help="what to measure; everything but the long ones without one")
+    parser.add_argument("--quick", action="store_true", help="the whole gateway alone, and shorter: a first impression")
+    parser.add_argument("--all", action="store_true", help=f"the long ones as well: {', '.join(LONG)}")
+    asked = parser.parse_args()
     enter_private_network()
-    known = measures()
-    if unknown := set(chosen) - set(known):
-        sys.exit(f"bench: no measure is called {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
-    console = Console()
-    console.print(machine())
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    host = machine()
+    told = ", ".join(f"{name} {value}" for name, value in host.items())
+    console.print(f"{told}; load {load()} at the start", highlight=False)
     rows: list[Row] = []
-    for name in chosen or known:
-        fresh = concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
-        with fresh:
-            found = fresh.submit(measure, name).result()
+    began = time.monotonic()
+    for name in chosen(asked.names, quick=asked.quick, everything=asked.all):
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+            found, left_out = fresh.submit(measure, name, asked.quick).result()
         console.print(table(name, found))
-        rows += found
+        if left_out:
+            console.print(left_out, highlight=False)
+        rows += [{**row, "of_measure": name} for row in found]
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps([{**row, "machine": machine()} for row in rows], indent=1) + "\n")
-    console.print(f"{len(rows)} figures are in {RESULT}")
+    # NaN, a figure that could not be had, is no JSON.
+    kept = [row for row in rows if not (isinstance(row["value"], float) and math.isnan(row["value"]))]
+    RESULT.write_text(json.dumps([{**row, "machine": host} for row in kept], indent=1) + "\n")
+    took = time.monotonic() - began
+    console.print(
+        f"{len(kept)} figures are in {RESULT}; it took {took:.0f} s, load {load()} at the end", highlight=False
+    )
 
 
 if __name__ == "__main__":
