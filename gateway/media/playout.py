@@ -24,6 +24,8 @@ from gateway.media.rtp import (
 #: Silence is sent this long after the audio ended. Measured: 20 to 40 ms leave the far end's delay alone; with 100 ms
 #: it rises by 45 to 100 ms for the rest of the call, without any the first word comes late.
 GRACE_S: Final = 0.040
+#: Being asked so late for what was due means that this process got no processor.
+STALL_S: Final = 0.030
 #: So far ahead of the time, audio is thrown away at once.
 AHEAD_S: Final = 0.100
 #: A lead that no packet of a second came without is a backlog, and not jitter.
@@ -77,12 +79,17 @@ class Pace:
         self._until = max(self._until, now) + seconds
 
     def silence(self, now: float) -> int:
-        """How many steps of silence are due; they count as passed on."""
+        """How many steps of silence are due; they count as passed on.
+
+        None after a stall of our own: what came meanwhile is to be passed on first, and only if there is nothing,
+        silence, from now on.
+        """
         due = self.due
         if now < due:
             return 0
-        # After a stall of our own, the silence that nobody heard is not made up for.
-        due = max(due, now - AHEAD_S)
+        if now - due > STALL_S:
+            self._until += now - due
+            return 0
         steps = int((now - due) / self._step_s) + 1
         self._silent = True
         self._until = due + steps * self._step_s
