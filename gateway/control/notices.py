@@ -153,12 +153,11 @@ class Notices:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._closing.aclose()
         try:
-            await self._save()
+            await self._save()  # what its life was about to, too
         except GatewayError as failed:
             log.error("notices were not saved", error=str(failed))
-        finally:
-            await self._closing.aclose()
 
     def deliver_by(self, delivery: Delivery | None) -> None:
         """From now on this tells. Until then everything is kept."""
