@@ -33,6 +33,7 @@ from gateway.control.logins import (
     Refused,
     Step,
 )
+from gateway.errors import GatewayError
 
 router = Router(name="wizard")
 
@@ -394,6 +395,7 @@ async def _after_code_request(
         case LoggedIn():
             return await _connected(visit, house, logins, outcome)
         case Refused():
+            await logins.end(visit.asker)  # a wait that Telegram imposed is remembered there, also for other numbers
             visit.ask(WizardAsks.PHONE)
             return phone_screen(visit.words, sentence(visit.words, outcome))
 
@@ -438,7 +440,10 @@ async def _recover(visit: Visit, house: UseCases, logins: Logins, login: Login, 
 async def _connected(visit: Visit, house: UseCases, logins: Logins, login: LoggedIn, note: str = "") -> Screen:
     """The login is ours to keep; from here on it must not get lost."""
     await logins.end(visit.asker)
-    view = await asyncio.shield(house.accounts.keep(visit.asker, login))
+    try:
+        view = await asyncio.shield(house.accounts.keep(visit.asker, login))
+    except GatewayError as error:
+        return ended(visit.words, visit.words("complaint", what=str(error)))
     return after_connecting(visit, house, view, note)
 
 
