@@ -94,9 +94,8 @@ async def test_each_refusal_of_a_number_has_its_sentence_and_the_number_may_be_g
             await boss.chat.send(f"+{user.phone}")
             screen = await boss.chat.see("2 of 3")
             assert words in screen.text, error
-    assert "knows no such phone number" in (await boss.chat.send("my number")).text
-    await boss.chat.send("+999 not registered")
-    await boss.chat.see("2 of 3")
+    await boss.chat.send("my number")
+    await boss.chat.see("knows no such phone number")
     await boss.chat.send(f"+{user.phone}")
     await boss.chat.see("Tap it in below")
     await boss.tap_code(town.sandbox.login_code(f"+{user.phone}"))
