@@ -20,24 +20,31 @@ from gateway.app import store_alone
 from gateway.call.model import LineKind
 from gateway.check import examine
 from gateway.control.accounts import AccountView
+from gateway.control.coverage import EVERYBODY
 from gateway.control.requests import (
     AddLine,
     Answer,
     ChangeSession,
+    ChooseRouting,
     EditLine,
     ExportCalls,
+    GrantSubscription,
     ListCalls,
     ListLines,
     ListSessions,
+    ListSubscriptions,
     LogOutSession,
     RemoveLine,
     Request,
+    RevokeSubscription,
     ShowCredentials,
+    ShowRouting,
 )
 from gateway.control.rpc import hand_over, reaching, running
 from gateway.errors import GatewayError
-from gateway.provisioning import FIELDS
+from gateway.provisioning import FIELDS, RecipeKind
 from gateway.settings import Settings, load
+from gateway.storage import Subscription
 from gateway.telegram.account import AccountState
 from gateway.telegram.login import log_out
 
@@ -366,6 +373,86 @@ def line_remove(line_id: int) -> None:
     OUT.print(f"Line {line_id} is deleted.")
 
 
+@line.command("route")
+@click.argument("line_id", type=int)
+@click.argument("recipe", type=click.Choice([kind.value for kind in RecipeKind]), required=False)
+@click.argument("fields", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Only show what would be written into the dialplan.")
+@click.option("--straight", is_flag=True, help="Without a recipe: calls go straight to the line's number.")
+def line_route(line_id: int, recipe: str | None, fields: tuple[str, ...], *, dry_run: bool, straight: bool) -> None:
+    """Route a line's calls from Telegram by a RECIPE with FIELDS, such as hours times=9:00-18:00 closed_number=300.
+
+    Without a recipe it shows how the line is routed.
+    """
+    if recipe is None and not straight:
+        view = _ask(ShowRouting(line_id))
+    else:
+        kind = RecipeKind(recipe) if recipe and not straight else None
+        given = dict(text.partition("=")[::2] for text in fields)
+        view = _ask(ChooseRouting(line_id, kind, given, apply=not dry_run))
+    OUT.print(view.text or f"Calls of line {line_id} go straight to its number.", markup=False)
+    if view.refused:
+        OUT.print(f"Not applied: {view.refused}", markup=False)
+
+
+# Subscriptions
+
+
+@main.group()
+def plan() -> None:
+    """Subscriptions: what administrators may use. Without any, nothing is limited."""
+
+
+#: A person says "everybody" of what counts for those who have no subscription of their own.
+_EVERYBODY: Final = "everybody"
+
+
+def _administrator(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
+    if text == _EVERYBODY:
+        return EVERYBODY
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise click.BadParameter(f"a Telegram user id, such as 123456789, or “{_EVERYBODY}”.")
+    return int(text)
+
+
+@plan.command("grant")
+@click.argument("administrator", callback=_administrator)
+@click.option("--calls", type=click.IntRange(0), help="Simultaneous calls, of all sessions together.")
+@click.option("--sessions", type=click.IntRange(0), help="Session accounts that it covers.")
+@click.option("--minutes", type=click.IntRange(0), help="Conversation in a calendar month.")
+@click.option("--expires", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M"]), help="In UTC.")
+def plan_grant(
+    administrator: int, calls: int | None, sessions: int | None, minutes: int | None, expires: dt.datetime | None
+) -> None:
+    """Grant ADMINISTRATOR (a Telegram id, or everybody) a subscription, instead of what he had."""
+    until = expires.replace(tzinfo=dt.UTC) if expires else None
+    _ask(GrantSubscription(Subscription(administrator, calls, sessions, minutes, until)))
+    OUT.print("Granted.")
+
+
+@plan.command("revoke")
+@click.argument("administrator", callback=_administrator)
+def plan_revoke(administrator: int) -> None:
+    """Take a subscription back; what everybody has counts from then on."""
+    _ask(RevokeSubscription(administrator))
+    OUT.print("Revoked.")
+
+
+@plan.command("list")
+def plan_list() -> None:
+    """Show all subscriptions and how much of them is used."""
+    rows = []
+    for view in _ask(ListSubscriptions()):
+        granted = view.subscription
+        limits = ("" if limit is None else str(limit) for limit in (granted.calls, granted.sessions, granted.minutes))
+        until = f"{granted.expires_at:%Y-%m-%d %H:%M}" if granted.expires_at else ""
+        used = "" if granted.administrator_id == EVERYBODY else f"{view.used_s / 60:.0f} min"
+        who = str(granted.administrator_id or _EVERYBODY)
+        rows.append((who, *limits, until + (" (over)" if view.expired else ""), used))
+    headings = ("administrator", "calls", "sessions", "minutes", "until", "used this month")
+    _show(headings, rows, "siptg plan grant; nothing is limited without one")
+
+
 # Calls
 
 
@@ -389,10 +476,11 @@ def calls(*, live: bool, days: float | None, limit: int, as_csv: bool) -> None:
             f"{record.talk_s:.0f} s",
             record.state.value if live else record.ending.cause.value,
             record.ending.detail,
+            " ".join(filter(None, (record.media.engine, record.media.version, record.media.path))),
         )
         for record in _ask(ListCalls(living=live, since=since, limit=limit))
     ]
-    _show(("when", "way", "caller", "dialled", "talked", "state" if live else "ended", ""), rows, "")
+    _show(("when", "way", "caller", "dialled", "talked", "state" if live else "ended", "", "audio by"), rows, "")
 
 
 def _show(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], make: str) -> None:

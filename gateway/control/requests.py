@@ -22,8 +22,9 @@ from gateway.control.handovers import Handovers
 from gateway.control.lines import Credentials, Lines, LineView
 from gateway.control.notices import Notices
 from gateway.control.recommendations import Recommendations
-from gateway.control.routings import Routings
+from gateway.control.routings import Routings, RoutingView
 from gateway.control.subscriptions import Subscriptions, SubscriptionView
+from gateway.provisioning import RecipeKind
 from gateway.storage import Subscription
 from gateway.telegram.login import LoggedIn
 from gateway.telegram.ports import Peer
@@ -195,6 +196,31 @@ class RevokeSubscription(Request[None]):
         await house.subscriptions.revoke(_OPERATOR, self.administrator_id)
 
 
+@dataclass(frozen=True)
+class ShowRouting(Request[RoutingView]):
+    line_id: int
+
+    async def perform(self, house: UseCases) -> RoutingView:
+        return house.routings.show(_OPERATOR, self.line_id)
+
+
+@dataclass(frozen=True)
+class ChooseRouting(Request[RoutingView]):
+    """Without `apply` nothing is changed: it is only shown what would be written. Kind None: no recipe."""
+
+    line_id: int
+    kind: RecipeKind | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    apply: bool = True
+
+    async def perform(self, house: UseCases) -> RoutingView:
+        if self.kind is None:
+            return await house.routings.clear(_OPERATOR, self.line_id)
+        if not self.apply:
+            return house.routings.preview(_OPERATOR, self.line_id, self.kind, self.fields)
+        return await house.routings.choose(_OPERATOR, self.line_id, self.kind, self.fields)
+
+
 #: By the names that go over the socket.
 REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
     kind.__name__: TypeAdapter(kind)
@@ -202,6 +228,7 @@ REQUESTS: Final[dict[str, TypeAdapter[Any]]] = {
         *(ListSessions, KeepSession, ChangeSession, LogOutSession),
         *(ListLines, AddLine, EditLine, ShowCredentials, RemoveLine),
         *(ListCalls, ExportCalls),
+        *(ShowRouting, ChooseRouting),
         *(ListSubscriptions, GrantSubscription, RevokeSubscription),
     )
 }

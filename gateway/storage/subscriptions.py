@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from gateway.storage.database import Database, upsert
+from gateway.storage.database import Database, insert_into, upsert
 from gateway.storage.schema import subscription_usage, subscriptions
 
 
@@ -58,7 +58,7 @@ class SubscriptionRepository:
     async def add_usage(self, administrator_id: int, month: str, seconds: float) -> None:
         values = {"administrator_id": administrator_id, "month": month, "seconds": seconds}
         async with self._database.write() as connection:
-            insert = upsert(connection, subscription_usage, values)
-            added = {"seconds": subscription_usage.c.seconds + seconds}
-            insert = insert.on_conflict_do_update(index_elements=["administrator_id", "month"], set_=added)
-            await connection.execute(insert)
+            insert = insert_into(connection, subscription_usage).values(values)
+            added = {"seconds": subscription_usage.c.seconds + insert.excluded.seconds}
+            keys = ["administrator_id", "month"]
+            await connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=added))

@@ -53,3 +53,13 @@ def test_a_wrong_setting_is_named(tmp_path: Path, name: str, value: str) -> None
     assert told.returncode == 1
     assert name in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_subscriptions_are_granted_shown_and_taken_back(tmp_path: Path) -> None:
+    assert siptg(tmp_path, "plan", "grant", "12", "--calls", "3", "--expires", "2027-01-01").returncode == 0
+    assert siptg(tmp_path, "plan", "grant", "everybody", "--sessions", "1").returncode == 0
+    rows = [line.split() for line in siptg(tmp_path, "plan", "list").stdout.splitlines()[1:]]
+    assert rows == [["everybody", "1"], ["12", "3", "2027-01-01", "00:00", "0", "min"]]
+    assert siptg(tmp_path, "plan", "revoke", "everybody").returncode == 0
+    told = siptg(tmp_path, "plan", "revoke", "13")
+    assert (told.returncode, told.stderr) == (1, "Error: Administrator 13 has no subscription of his own.\n")

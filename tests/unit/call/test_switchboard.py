@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -234,3 +234,35 @@ async def test_every_move_is_told_to_the_watchers_in_order() -> None:
 
 def test_call_error_carries_its_ending() -> None:
     assert CallError(HangupCause.FLOOD, "FLOOD_WAIT_3", 3).ending == Ending(HangupCause.FLOOD, "FLOOD_WAIT_3", 3)
+
+
+async def test_what_was_granted_is_asked_before_a_call_takes_its_place() -> None:
+    house = House()
+    asked: list[tuple[int, int]] = []
+
+    class Plan:
+        def admit(self, account: Account, calls_of: Callable[[int], int]) -> None:
+            asked.append((account.id, calls_of(account.id)))
+            if calls_of(account.id):
+                raise CallError(HangupCause.OVER_LIMIT, "one call is what was granted")
+
+    house.board.admit_by(Plan())
+    first, second = from_telegram(call_id="a"), from_telegram(call_id="b")
+    async with house.board as board:
+        board.offered(first.offer)
+        await settle()
+        board.offered(second.offer)
+        await settle()
+        assert asked == [(1, 0), (1, 1)]
+        assert board.calls_of(1) == 1
+    assert second.refused_with == Ending(HangupCause.OVER_LIMIT, "one call is what was granted")
+
+
+async def test_a_refused_call_s_record_says_whose_it_was() -> None:
+    house = House([Line(1, 1, "office", LineKind.TRUNK, enabled=False)])
+    async with house.board as board:
+        for offer in (from_pbx(call_id="a"), from_telegram(call_id="b"), from_pbx(via="line9", call_id="c")):
+            board.offered(offer.offer)
+        await settle()
+    kept = {record.call_id: (record.account_id, record.line_id) for record in house.kept}
+    assert kept == {"a": (1, 1), "b": (1, None), "c": (None, None)}
