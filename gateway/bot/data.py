@@ -77,7 +77,10 @@ class WizardAsks(StatesGroup):
 
 
 class SessionTo(CallbackData, prefix="s"):
+    """`anew`: in a message of its own, because the button is on a notice."""
+
     id: int
+    anew: bool = False
 
 
 class SessionAct(enum.StrEnum):
@@ -97,6 +100,7 @@ class SessionAct(enum.StrEnum):
 class SessionDo(CallbackData, prefix="sd"):
     id: int
     act: SessionAct
+    anew: bool = False
 
 
 class SessionLimit(CallbackData, prefix="sl"):
@@ -153,6 +157,7 @@ class ChatAsks(StatesGroup):
 
 class LineTo(CallbackData, prefix="l"):
     id: int
+    anew: bool = False
 
 
 class LinesOf(CallbackData, prefix="ls"):

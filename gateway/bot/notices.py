@@ -71,12 +71,11 @@ def _buttons(words: Words, notice: Notice) -> list[list[Button]]:
     if notice.kind is NoticeKind.HANDOVER_ACCEPTED:
         return []  # it is not his any more
     if notice.line_id is not None:
-        return [[button(words.label("notice-to-line"), LineTo(id=notice.line_id))]]
+        return [[button(words.label("notice-to-line"), LineTo(id=notice.line_id, anew=True))]]
     if notice.kind in _OF_SETTINGS:
-        return [
-            [button(words.label("session-recommended"), SessionDo(id=notice.account_id, act=SessionAct.RECOMMENDED))]
-        ]
-    return [[button(words.label("notice-to-session"), SessionTo(id=notice.account_id))]]
+        to = SessionDo(id=notice.account_id, act=SessionAct.RECOMMENDED, anew=True)
+        return [[button(words.label("session-recommended"), to)]]
+    return [[button(words.label("notice-to-session"), SessionTo(id=notice.account_id, anew=True))]]
 
 
 def _setting(words: Words, value: str) -> str:

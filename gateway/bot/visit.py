@@ -228,6 +228,8 @@ class Reception(BaseMiddleware):
         if visit is None:
             return await handler(event, data)
         screen: Screen | None = None
+        if getattr(data.get("callback_data"), "anew", False):
+            visit.anew()
         try:
             screen = await handler(event, data)
         except NotFoundError:

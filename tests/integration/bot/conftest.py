@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -29,7 +30,7 @@ async def town(tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path) -> A
     async with Sandbox(folder / "telegram") as sandbox:
         bot = sandbox.create_bot(BOT, "SIP gateway")
         bot_settings = {"token": bot.bot_token, "api_url": sandbox.bot_api_url, "administrators": "anyone"}
-        slices = {
+        slices: dict[str, dict[str, Any]] = {
             "bot": {**bot_settings, "secret_shown_s": 1.5},
             "control": {"line_settle_s": 0.2},
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
@@ -14,7 +13,7 @@ from gateway.control import LineHealth
 from gateway.provisioning import FIELDS, GrammarError
 from gateway.provisioning.ami import AmiError
 from gateway.sandbox.phone import Phone
-from tests.integration.bot.town import OPERATOR, Boss, Town
+from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 
 
 async def line_card(boss: Boss, name: str) -> None:
@@ -70,9 +69,7 @@ async def test_a_new_password_counts_at_once(town: Town, boss: Boss) -> None:
     await boss.go("Yes, a new password")
     after = (await town.endpoint(line))["password"]
     assert after != before
-    async with asyncio.timeout(5):
-        while not any(after in screen.text for screen in boss.chat.screens()):
-            await asyncio.sleep(0.02)
+    await eventually(lambda: any(after in screen.text for screen in boss.chat.screens()))
 
 
 async def test_one_tap_changes_what_asterisk_runs(town: Town, boss: Boss) -> None:

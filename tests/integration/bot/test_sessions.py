@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.control import ChatSettings
+import contextlib
+import sqlite3
+
+from gateway.bot.data import LineTo
+from gateway.control import ChatSettings, Subscription
 from gateway.sandbox.world import User
 from tests.integration.bot.town import OPERATOR, Boss, Town
 
@@ -114,7 +118,7 @@ async def test_a_session_is_handed_over_when_the_other_accepts(town: Town, boss:
         assert "Lines: 1" in str(screen)
         await boss.chat.see("has accepted")
         assert "No Telegram account" in (await boss.chat.send("/gateway")).text
-        assert "not there any more" in (await boss.chat.forge(f"l:{line}".encode())).answer
+        assert "not there any more" in (await boss.chat.forge(LineTo(id=line).pack().encode())).answer
         assert town.gateway.accounts.show(OPERATOR, session).account.administrator_id == other.user.id
         assert "reception" in str(await other.chat.send("/lines"))
 
@@ -137,7 +141,7 @@ async def test_disconnecting_asks_once_and_logs_out_with_or_without_the_lines(to
     await boss.go("Back", "Disconnect", "Yes, disconnect")
     await boss.chat.see("is disconnected")
     assert town.sandbox.authorizations(user) == []
-    assert town.gateway.lines.show(boss.asker, line)  # it waits for the same account
+    assert town.gateway.lines.show(boss.asker, line).line.id == line  # it waits for the same account
 
     other = await town.session(boss, "Shop")
     await town.line(other)
@@ -161,8 +165,6 @@ async def test_a_telegram_that_can_not_be_reached_keeps_the_session(town: Town, 
 
 
 async def test_a_subscription_is_shown_and_shared(town: Town, boss: Boss) -> None:
-    from gateway.control import Subscription
-
     session = await town.session(boss)
     await town.gateway.use_cases.subscriptions.grant(OPERATOR, Subscription(boss.user.id, calls=3, minutes=100))
     await card(boss)
@@ -174,3 +176,17 @@ async def test_a_subscription_is_shown_and_shared(town: Town, boss: Boss) -> Non
     assert not town.gateway.accounts.show(OPERATOR, session).shares_subscription
     await boss.go("Shares the subscription: no")
     assert town.gateway.accounts.show(OPERATOR, session).coverage.allows_calls
+
+
+async def test_a_database_that_is_locked_is_told_and_later_all_is_well(town: Town, boss: Boss) -> None:
+    line = await town.line(await town.session(boss))
+    await boss.chat.send("/lines")
+    await boss.go("reception")
+    boss.person.patience_s = 20
+    with contextlib.closing(sqlite3.connect(town.gateway.settings.state / "siptg.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "database" in (await boss.go("✅ On")).answer
+        other.execute("ROLLBACK")
+    assert town.gateway.lines.show(OPERATOR, line).line.enabled
+    await boss.go("✅ On")
+    assert not town.gateway.lines.show(OPERATOR, line).line.enabled

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import AsyncIterator, Iterator
 
 import pytest_asyncio
@@ -115,9 +114,9 @@ async def test_a_question_about_a_line_is_not_answered_for_another_s(town: Town,
 async def test_a_press_that_means_nothing_is_answered_politely(boss: Boss) -> None:
     await boss.chat.send("/start")
     odd = ("", ":", "to", "to:", "to:nowhere:0", "l", "l:", "l:x", "l:1:2", "l:-1", f"l:{10**40}", "ld:1:no", "lf:1:2")
-    for packed in itertools.chain(odd, ("k:5", "w:no", "lang:de", "x:1", "\u0000", "ls:1:-5", "cs:0:99999999", "c:'--")):
+    for packed in (*odd, *("k:5", "w:no", "lang:de", "x:1", "\u0000", "ls:1:-5", "cs:0:99999999", "c:'--")):
         if packed:
-            assert (await answered(boss, packed)).answer or True
+            await answered(boss, packed)
 
 
 async def test_names_of_people_are_shown_as_they_are(town: Town, boss: Boss) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -114,3 +115,10 @@ class Town:
         async with connected(self.gateway.asterisk.ami, lambda event: None) as ami:
             events = await ami.act("ShowDialPlan", Context=context)
         return [f"{one.get('application')}({one.get('appdata')})" for one in events if one.get("application")]
+
+
+async def eventually(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    """Wait until something is so, that nobody tells of. Raises `TimeoutError`."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.02)
