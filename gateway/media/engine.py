@@ -6,11 +6,12 @@ What protocol versions an engine speaks is asked of it, and written down nowhere
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 import uvloop
 
@@ -149,3 +150,44 @@ async def open_engine(choice: str, note: Note) -> AsyncIterator[tuple[Engine, st
                 yield engine, "; ".join(reasons)
                 return
         raise GatewayError("; ".join(reasons))
+
+
+class Engines:
+    """The engine of this process, and the spare one, which is opened when it is first wanted.
+
+    Attributes:
+        passed_over: Why a better one than `best` was passed over, if so.
+    """
+
+    def __init__(self, choice: str, note: Note) -> None:
+        self._choice = choice
+        self._note = note
+        self._opened = contextlib.AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._spare: Engine | None = None
+        self.best: Engine
+        self.passed_over = ""
+
+    async def __aenter__(self) -> Self:
+        self.best, self.passed_over = await self._opened.enter_async_context(open_engine(self._choice, self._note))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._opened.aclose()
+
+    async def for_call(self, setup: EngineSetup) -> Engine:
+        """The engine that shall carry a call; the best one too where it is the only one that works, or was chosen."""
+        if not setup.by_spare or self._choice != "auto":
+            return self.best
+        async with self._opening:
+            if self._spare is None:
+                self._spare = await self._open_spare()
+        return self._spare
+
+    async def _open_spare(self) -> Engine:
+        for name in _MODULES:
+            if name != self.best.name:
+                with contextlib.suppress(GatewayError):
+                    engine, _ = await self._opened.enter_async_context(open_engine(name, self._note))
+                    return engine
+        return self.best

@@ -60,6 +60,7 @@ class EngineSetup:
         key: 256 bytes, the result of the key exchange.
         outgoing: Whether we are the caller.
         versions: `library_versions` of the established phoneCall's protocol.
+        by_spare: Use the second-best engine, where there is one: the best has failed with this peer.
     """
 
     key: bytes = field(repr=False)
@@ -68,6 +69,7 @@ class EngineSetup:
     versions: tuple[str, ...]
     p2p_allowed: bool
     custom_parameters: str | None = None
+    by_spare: bool = False
 
 
 @dataclass(slots=True)

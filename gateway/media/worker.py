@@ -27,7 +27,7 @@ import numpy as np
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import rtp, wire
 from gateway.media.codec import Pcm, codec_for
-from gateway.media.engine import FRAME_MS, Engine, EngineCall, EngineLoop, open_engine
+from gateway.media.engine import FRAME_MS, EngineCall, EngineLoop, Engines
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
 from gateway.media.playout import Cadence, Playout
 
@@ -47,17 +47,17 @@ class WorkerCall:
     """One call: a UDP socket, an engine's call, and between them a core for each direction."""
 
     def __init__(
-        self, call_id: str, audio_format: AudioFormat, engine: Engine, first_audio_s: float, tell: Tell
+        self, call_id: str, audio_format: AudioFormat, engines: Engines, first_audio_s: float, tell: Tell
     ) -> None:
         self._id = call_id
         self._format = audio_format
-        self._engine = engine
+        self._engines = engines
         self._first_audio_s = first_audio_s
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._codec = codec_for(audio_format)
         self._silence = np.zeros(audio_format.rate_hz * FRAME_MS // 1000, np.int16)
-        self._report = MediaReport(engine=engine.name)
+        self._report = MediaReport(engine=engines.best.name)
         self._socket: socket.socket | None = None
         self._buffer = memoryview(bytearray(DATAGRAM_BYTES))
         self._asterisk: tuple[str, int] | None = None
@@ -65,6 +65,7 @@ class WorkerCall:
             audio_format.payload_type, random.getrandbits(32), random.getrandbits(16), random.getrandbits(32)
         )
         self._telegram: EngineCall | None = None
+        self._early: list[bytes] = []
         self._playout: Playout | None = None  # to Telegram, once that half is open
         self._cadence: Cadence | None = None  # to Asterisk, once both are
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
@@ -78,14 +79,20 @@ class WorkerCall:
         self._flow()
 
     async def connect(self, setup: EngineSetup) -> None:
-        self._telegram = self._engine.call(self._format.rate_hz, setup, self)
+        engine = await self._engines.for_call(setup)
+        self._report.engine = engine.name
+        self._telegram = engine.call(self._format.rate_hz, setup, self)
+        for blob in self._early:
+            self._telegram.hear_signal(blob)
         await self._telegram.connect()
         self._playout = Playout(self._format, self._codec, self._report.to_telegram, time.monotonic())
         self._fill_telegram()
         self._flow()
 
     def hear_signal(self, blob: bytes) -> None:
-        if self._telegram is not None:
+        if self._telegram is None:
+            self._early.append(blob)  # the spare engine is still being opened
+        else:
             self._telegram.hear_signal(blob)
 
     def _flow(self) -> None:
@@ -184,8 +191,8 @@ class WorkerCall:
 class Worker:
     """Does what the node says, call by call."""
 
-    def __init__(self, engine: Engine, settings: wire.Message, tell: Tell, group: asyncio.TaskGroup) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, settings: wire.Message, tell: Tell, group: asyncio.TaskGroup) -> None:
+        self._engines = engines
         self._host: str = settings["host"]
         self._ports: list[int] | None = settings["rtp_ports"]
         self._first_audio_s: float = settings["first_audio_s"]
@@ -217,7 +224,7 @@ class Worker:
     def _call(self, call_id: str, audio_format: AudioFormat) -> WorkerCall:
         call = self._calls.get(call_id)
         if call is None:
-            call = WorkerCall(call_id, audio_format, self._engine, self._first_audio_s, self._tell)
+            call = WorkerCall(call_id, audio_format, self._engines, self._first_audio_s, self._tell)
             self._calls[call_id] = call
         return call
 
@@ -243,7 +250,7 @@ class Worker:
 
     async def _close(self, call_id: str) -> None:
         call = self._calls.pop(call_id, None)
-        report = call.stop() if call else MediaReport(engine=self._engine.name)
+        report = call.stop() if call else MediaReport(engine=self._engines.best.name)
         self._tell({"event": "closed", "call": call_id, "report": wire.pack_report(report)})
         if connecting := self._connecting.get(call_id):
             connecting.cancel()
@@ -293,17 +300,17 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
         writer.write(wire.encode(message))
 
     try:
-        opening = open_engine(settings["engine"], functools.partial(_tell_log, tell))
-        async with opening as (engine, passed_over), asyncio.TaskGroup() as group:
-            worker = Worker(engine, settings, tell, group)
+        opening = Engines(settings["engine"], functools.partial(_tell_log, tell))
+        async with opening as engines, asyncio.TaskGroup() as group:
+            worker = Worker(engines, settings, tell, group)
             asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell, itertools.count()))
             tell(
                 {
                     "event": "ready",
-                    "engine": engine.name,
-                    "versions": engine.versions,
-                    "one_at_a_time": engine.one_at_a_time,
-                    "passed_over": passed_over,
+                    "engine": engines.best.name,
+                    "versions": engines.best.versions,
+                    "one_at_a_time": engines.best.one_at_a_time,
+                    "passed_over": engines.passed_over,
                 }
             )
             _hurry()

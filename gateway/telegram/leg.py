@@ -35,6 +35,8 @@ T = TypeVar("T")
 LAYER: Final = 92
 #: A call is marked as received at this share of the time after which its caller gives up: 15 of 20 seconds.
 RECEIVE_SHARE: Final = 0.75
+#: A connection that ends like this may succeed with another media engine.
+ENGINE_FAILED: Final = frozenset({HangupCause.MEDIA_LOST, HangupCause.INCOMPATIBLE_PEER})
 #: How long a release waits for Telegram to take the discard; it goes on by itself after that.
 RELEASE_S: Final = 2.0
 #: When Telegram says that a call is over, its reason is on the way as an update.
@@ -60,6 +62,7 @@ class TelegramLeg:
         self._ended: Ending | None = None
         self._gone: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._let_go: Ending | None = None  # by us
+        self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when we let go
         self._closed = False  # Telegram knows that the call is over, or is being told
         self._signalling: Signalling | None = None
         self._log = log.bind(account=account.account.id)
@@ -82,6 +85,7 @@ class TelegramLeg:
         if self._let_go is not None:
             return
         self._let_go = ending
+        self._left.set_result(None)
         self._news.set()
         if self._signalling is not None:
             self._signalling.close()
@@ -171,7 +175,7 @@ class TelegramLeg:
     async def _unless_over(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something for as long as the call lives. Raises `CallError` when it ends before."""
         doing = asyncio.ensure_future(work)
-        either: set[asyncio.Future[Any]] = {doing, self._gone}
+        either: set[asyncio.Future[Any]] = {doing, self._gone, self._left}
         try:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not doing.done():
@@ -209,6 +213,7 @@ class TelegramLeg:
         self._up_at = time.monotonic()
         self._log.info("call established", versions=call.protocol.library_versions, p2p=bool(call.p2p_allowed))
         self._signalling = Signalling(self._account, self._peer, self._over)
+        user_id = call.participant_id if self.outgoing else call.admin_id
         setup = EngineSetup(
             key=key.key,
             outgoing=self.outgoing,
@@ -216,8 +221,15 @@ class TelegramLeg:
             versions=tuple(call.protocol.library_versions),
             p2p_allowed=bool(call.p2p_allowed),
             custom_parameters=call.custom_parameters.data if call.custom_parameters else None,
+            by_spare=user_id in self._account.wants_spare_engine,
         )
-        await self._unless_over(self._media.connect(setup, self._signalling.say))
+        try:
+            await self._unless_over(self._media.connect(setup, self._signalling.say))
+        except CallError as failed:
+            if failed.ending.cause in ENGINE_FAILED:
+                self._account.wants_spare_engine ^= {user_id}  # the next call with him is another engine's
+                self._log.warning("media engine failed with a user", user_id=user_id, by_spare=setup.by_spare)
+            raise
 
 
 class NearLeg(TelegramLeg):

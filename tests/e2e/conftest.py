@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tgcall"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["auto"])
 async def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path
 ) -> AsyncIterator[Stage]:

@@ -145,3 +145,26 @@ async def test_lost_answer_to_an_accepted_call_leaves_no_call_behind(stage: Stag
         await user.hang_up()
         await call.ended()
     await next_call_works(stage)
+
+
+async def test_user_with_whom_our_engine_fails_is_reached_by_the_other_one(stage: Stage) -> None:
+    """What our engine does not speak is refused by it; ntgcalls does not look at it, and connects."""
+    seen = len(stage.records)
+    stage.sandbox.settings.custom_parameters = '{"network_kcp_experiment": true}'
+    try:
+        async with stage.user(audio="tone:700") as user:
+            first = stage.phone.call(f"+{user.user.phone}")
+            with pytest.raises(PhoneError):
+                await first.answered()
+            assert (await stage.record(seen)).ending.cause is HangupCause.INCOMPATIBLE_PEER
+            await user.wait("ended")
+            call = await up(stage, user)
+            await asyncio.sleep(1.5)
+            await call.hang_up()
+            assert heard_by_user(await user.wait("ended"), 1000) > 0.5
+            assert heard_by_phone(call, 700) > 0.5
+    finally:
+        stage.sandbox.settings.custom_parameters = None
+    assert (await stage.record(seen + 1)).media.engine == "ntgcalls"
+    await next_call_works(stage)
+    assert stage.records[-1].media.engine == "tgcall"

@@ -50,7 +50,7 @@ async def test_an_offer_says_who_calls_and_is_answered_only_when_told(town: Town
     [
         (HangupCause.BUSY, BUSY),
         (HangupCause.OVER_LIMIT, BUSY),
-        (HangupCause.DECLINED, HANGUP),
+        (HangupCause.DECLINED, BUSY),
         (HangupCause.NO_ANSWER, MISSED),
         (HangupCause.LINE_DOWN, DISCONNECT),
     ],
