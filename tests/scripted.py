@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.call.model import CallRecord, Direction, Party
 from gateway.call.ports import Alerting, Leg, Media, Offer
@@ -23,6 +24,7 @@ class ScriptedLeg:
         self.peer_alerts = asyncio.Event()
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._gone: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._let_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # What the test's peer does.
     def peer_answers(self) -> None:
@@ -44,17 +46,28 @@ class ScriptedLeg:
 
     async def answer(self) -> None:
         self.heard.append("answer")
-        await asyncio.shield(self.answered)
+        await self._connected()
         self.heard.append("answered")
 
     async def dial(self, to: str, caller: Party, alerting: Alerting) -> None:
         self.heard.append(f"dial {to}")
         alert = asyncio.create_task(self._alert(alerting))
         try:
-            await asyncio.shield(self.answered)
+            await self._connected()
         finally:
             alert.cancel()
             await asyncio.gather(alert, return_exceptions=True)
+
+    async def _connected(self) -> None:
+        """Wait for the peer's answer. Raises `CallError` when it is a refusal, or either end lets go before."""
+        first: set[asyncio.Future[Any]] = {self.answered, self._gone, self._let_go}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        if self._gone.done():
+            ending = self._gone.result()
+            raise CallError(ending.cause, ending.detail, ending.retry_after_s)
+        if self._let_go.done():
+            raise CallError(HangupCause.CANCELLED, "the leg was released")
+        self.answered.result()
 
     async def _alert(self, alerting: Alerting) -> None:
         await self.peer_alerts.wait()
@@ -65,7 +78,9 @@ class ScriptedLeg:
 
     async def release(self, ending: Ending) -> None:
         self.heard.append("release")
-        self.let_go_with = ending
+        if not self._let_go.done():
+            self._let_go.set_result(None)
+            self.let_go_with = ending
 
 
 @dataclass

@@ -7,7 +7,7 @@ import contextlib
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
@@ -19,6 +19,8 @@ from gateway.sip.ari import Ari, AriError, Event
 from gateway.sip.causes import SAID, by_q850, refusal
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: A media channel enters in a millisecond; one that takes this long never will.
 MEDIA_S: Final = 2.0
@@ -89,8 +91,8 @@ class SipLeg:
         self._work: list[asyncio.Future[None]] = []
         self._audio: asyncio.Future[None] | None = None
         self._entered = asyncio.Event()
-        self._letting_go = asyncio.Lock()
-        self._gone = False
+        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._undone: asyncio.Future[None] | None = None
 
     @property
     def channel(self) -> str:
@@ -107,7 +109,7 @@ class SipLeg:
 
     def lost(self, ending: Ending) -> None:
         """The channel is no more, whatever Asterisk may have said of it while nobody listened."""
-        if not self._released.done():
+        if not self._leaving.done() and not self._released.done():
             self._released.set_result(ending)
 
     # --- what happens to it --------------------------------------------------------------------------------------
@@ -124,13 +126,14 @@ class SipLeg:
         match event.type:
             case "StasisStart":
                 self._entered.set()
-            case "ChannelDestroyed" if not self._gone:
+            case "ChannelDestroyed":
                 self.lost(Ending(HangupCause.MEDIA_LOST, "Asterisk ended the audio's channel"))
 
     # --- audio ---------------------------------------------------------------------------------------------------
 
     async def _open_audio(self, media: Media, chosen: AudioFormat) -> None:
         """Make bridge and media channel, once; whoever asks again waits for the same."""
+        self._stop()
         if self._audio is None:
             self._audio = self._do(self._make_audio(media, chosen))
         await asyncio.shield(self._audio)
@@ -139,7 +142,7 @@ class SipLeg:
         channel = f"{self._stem}.media"
         self._side.listen(channel, self._heard_media)
         async with self._meaning_the_call():
-            rtp = await media.open_rtp()
+            rtp = await self._unless_over(media.open_rtp())
             await self._ari.make_bridge(f"{self._stem}.bridge")
             made = await self._ari.external_media(channel, rtp.host, rtp.port, chosen.value)
             media.aim_rtp(RtpAddress(made.host, made.port))
@@ -153,29 +156,52 @@ class SipLeg:
     # --- the end -------------------------------------------------------------------------------------------------
 
     async def release(self, ending: Ending) -> None:
-        async with self._letting_go:
-            if self._gone:
-                return
-            self._gone = True
-            # What was asked of Asterisk has its effect even if the asker was cancelled: it is waited for, then undone.
-            await asyncio.gather(*self._work, return_exceptions=True)
-            undo: list[Coroutine[Any, Any, None]] = [self._let_go(ending)]
-            if self._audio is not None:
-                undo.append(self._ari.hang_up(f"{self._stem}.media", 16))
-                undo.append(self._ari.drop_bridge(f"{self._stem}.bridge"))
-            for outcome in await asyncio.gather(*undo, return_exceptions=True):
-                if isinstance(outcome, AriError):
-                    log.warning("leg was not released cleanly", leg=self._stem, reason=str(outcome))
-                elif isinstance(outcome, BaseException):
-                    raise outcome
-            for id_ in (self._stem, f"{self._stem}.dial", f"{self._stem}.media", self._channel):
-                self._side.ignore(id_)
-            self._side.part(self._stem)
+        if self._undone is None:
+            self._leaving.set_result(None)
+            # To its end, even when whoever asked is cancelled: nobody's telephone may go on ringing.
+            self._undone = self._side.run(self._undo(ending))
+        await asyncio.wait({self._undone})
+
+    async def _undo(self, ending: Ending) -> None:
+        # What was asked of Asterisk has its effect even if the asker was cancelled: it is waited for, then undone.
+        await asyncio.gather(*self._work, return_exceptions=True)
+        undo: list[Coroutine[Any, Any, None]] = [self._let_go(ending)]
+        if self._audio is not None:
+            undo.append(self._ari.hang_up(f"{self._stem}.media", 16))
+            undo.append(self._ari.drop_bridge(f"{self._stem}.bridge"))
+        for outcome in await asyncio.gather(*undo, return_exceptions=True):
+            if isinstance(outcome, AriError):
+                log.warning("leg was not released cleanly", leg=self._stem, reason=str(outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+        for id_ in (self._stem, f"{self._stem}.dial", f"{self._stem}.media", self._channel):
+            self._side.ignore(id_)
+        self._side.part(self._stem)
 
     async def _let_go(self, ending: Ending) -> None:
         raise NotImplementedError
 
     # --- helpers -------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """Raises `CallError` when the call is over: what is late opens nothing."""
+        if self._leaving.done():
+            raise CallError(HangupCause.CANCELLED, "the leg was released")
+        if self._released.done():
+            ended = self._released.result()
+            raise CallError(ended.cause, ended.detail)
+
+    async def _unless_over(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for something for as long as the call lives. Raises `CallError` when it ends before."""
+        doing = asyncio.ensure_future(work)
+        either: set[asyncio.Future[Any]] = {doing, self._leaving, self._released}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            self._stop()
+            return doing.result()
+        finally:
+            doing.cancel()
+            await asyncio.gather(doing, return_exceptions=True)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Future[None]:
         done = self._side.run(work)
@@ -188,13 +214,10 @@ class SipLeg:
         try:
             yield
         except AriError as error:
-            if self._released.done():
-                known = self._released.result()
-            elif error.status == 404:
-                known = Ending(HangupCause.NORMAL, "the PBX hung up")
-            else:
-                known = Ending(HangupCause.INTERNAL, str(error))
-            raise CallError(known.cause, known.detail) from error
+            self._stop()
+            if error.status == 404:
+                raise CallError(HangupCause.NORMAL, "the PBX hung up") from error
+            raise CallError(HangupCause.INTERNAL, str(error)) from error
         except TimeoutError as error:
             raise CallError(HangupCause.MEDIA_LOST, "Asterisk opened no channel for the audio") from error
 
@@ -268,7 +291,7 @@ class FarLeg(SipLeg):
     def __init__(self, side: Exchange, media: Media, name: str) -> None:
         super().__init__(side, media.call_id, name)
         self._media = media
-        self._told: asyncio.Queue[Event | Ending] = asyncio.Queue()
+        self._told: asyncio.Queue[Event] = asyncio.Queue()
 
     async def ring(self) -> None:
         raise NotImplementedError("a far leg is called by us")
@@ -278,6 +301,7 @@ class FarLeg(SipLeg):
     async def dial(self, to: str, caller: Party, alerting: Alerting) -> None:
         if not _NUMBER.fullmatch(to):
             raise CallError(HangupCause.INVALID_NUMBER, "not a number that a PBX could be asked for")
+        self._stop()
         self._side.join(self._stem, self)
         self._side.listen(self._stem, self._heard_dialplan)
         self._side.listen(f"{self._stem}.dial", self._heard_dialling)
@@ -323,11 +347,9 @@ class FarLeg(SipLeg):
         """Wait for the PBX's answer; tell once that it rings."""
         told = False
         while True:
-            happening = await self._told.get()
-            if isinstance(happening, Ending):
-                raise CallError(happening.cause, happening.detail)
-            if happening.type == "StasisStart":
-                return happening
+            event = await self._unless_over(self._told.get())
+            if event.type == "StasisStart":
+                return event
             if not told:
                 told = True
                 await alerting()
@@ -335,7 +357,7 @@ class FarLeg(SipLeg):
     def _heard_dialplan(self, event: Event) -> None:
         """The dialplan handed us the answered leg, or gave up."""
         match event.args:
-            case ("out", *_) if self._gone:
+            case ("out", *_) if self._leaving.done():
                 # Answered in the moment that we let go.
                 self._side.run(self._ari.hang_up(event.channel, SAID[HangupCause.NORMAL].q850))
             case ("out", _, *_) if not self._channel:
@@ -351,10 +373,6 @@ class FarLeg(SipLeg):
                 self._told.put_nowait(event)
             case "ChannelDestroyed" if not self._channel:
                 self.lost(Ending(by_q850(event.cause), f"Q.850 {event.cause}"))
-
-    def lost(self, ending: Ending) -> None:
-        super().lost(ending)
-        self._told.put_nowait(ending)
 
     async def _let_go(self, ending: Ending) -> None:
         said = SAID[ending.cause]
