@@ -168,6 +168,13 @@ class Engines:
         self.best: Engine
         self.passed_over = ""
 
+    @classmethod
+    def only(cls, engine: Engine) -> Self:
+        """Just this one, that somebody else opened."""
+        engines = cls(engine.name, lambda *_: None)
+        engines.best = engine
+        return engines
+
     async def __aenter__(self) -> Self:
         self.best, self.passed_over = await self._opened.enter_async_context(open_engine(self._choice, self._note))
         return self

@@ -1,4 +1,4 @@
-"""Where each person's conversation with the bot stands. What he was asked, and answered so far, may be secret: sealed."""
+"""Where each person's conversation with the bot stands. What he was asked and answered may be secret: sealed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import psutil
 
 from gateway.media import rtp, wire
 from gateway.media.codec import Pcm, codec_for
-from gateway.media.engine import EngineCall, EngineEar, EngineLoop, EngineStatistics
+from gateway.media.engine import EngineCall, EngineEar, EngineLoop, Engines, EngineStatistics
 from gateway.media.model import AudioFormat, EngineSetup, RtpAddress
 from gateway.media.pool import MediaCall, MediaPool, MediaSettings
 from gateway.media.worker import Worker
@@ -172,7 +172,7 @@ async def delay(audio_format: AudioFormat, number: int) -> list[Row]:
     to_telegram, to_sip = [], []
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
-        worker = Worker(engine, settings, opened.put_nowait, group)
+        worker = Worker(Engines.only(engine), settings, opened.put_nowait, group)
         phones = []
         for n in range(number):
             worker.obey({"do": "open", "call": str(n), "format": audio_format})

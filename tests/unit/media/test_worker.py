@@ -17,7 +17,7 @@ from gateway.errors import HangupCause
 from gateway.media import rtp, wire
 from gateway.media import worker as worker_module
 from gateway.media.codec import Pcm, codec_for
-from gateway.media.engine import Engine, Engines
+from gateway.media.engine import Engines
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport
 from gateway.media.worker import Worker
 from tests.unit.media.scripted import ScriptedCall, ScriptedEngine
@@ -98,16 +98,6 @@ def says(code: int) -> Pcm:
     return codec_for(AudioFormat.ALAW).decode(memoryview(bytes([code])))
 
 
-class OnlyEngine(Engines):
-    """No spare one, and nothing to open."""
-
-    def __init__(self, engine: ScriptedEngine) -> None:
-        self.best = engine
-
-    async def for_call(self, setup: EngineSetup) -> Engine:
-        return self.best
-
-
 @pytest.fixture
 async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     monkeypatch.setattr(worker_module, "DRAIN_S", 0.05)
@@ -115,7 +105,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     told: list[wire.Message] = []
     settings = {"host": "127.0.0.1", "rtp_ports": None, "first_audio_s": 0.2}
     async with asyncio.TaskGroup() as group:
-        bench = Bench(Worker(OnlyEngine(engine), settings, told.append, group), engine, told)
+        bench = Bench(Worker(Engines.only(engine), settings, told.append, group), engine, told)
         yield bench
         for call in {message.get("call", "call") for message in told}:
             bench.do("close", call)
