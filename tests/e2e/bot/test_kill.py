@@ -204,5 +204,8 @@ async def test_an_edit_that_was_cut_short_is_there_whole_or_not_at_all(
         line, health = await mortal.line()
         assert line.number == "200"
         assert health in (LineHealth.WAITING, LineHealth.DOWN), "Asterisk runs it"
-        await chat.send("/lines")
+        # Telegram tells again what was not confirmed: by now it is "name", or that was never said.
+        await chat.say("/lines")
+        await chat.see("One line to a PBX")
+        line, _ = await mortal.line()
         await chat.press(line.name)
