@@ -133,11 +133,13 @@ class Accounts:
                 if self._sessions is not None:
                     await self._sessions.remove(known.id)  # it would save the old session over the new one
                 old = await self._readable_session(known.id)
-            account = await self._store.accounts.keep(login.account, login.secret)
+            owner = asker.id if isinstance(asker, Administrator) else None
+            made = dataclasses.replace(login.account, administrator_id=owner)
+            account = await self._store.accounts.keep(made, login.secret)
             await self._store.telegram.save_peers(account.id, login.peers)
             self._roster.put_account(account, logged_in=True)
-            if account.administrator_id is None and isinstance(asker, Administrator):
-                account = await self._assign(account, asker.id)
+            if owner is not None and (known is None or known.administrator_id is None):
+                account = await self._assign(account, owner)
             if self._sessions is not None:
                 self._sessions.add(account)
             log.info("session kept", account=account.id, renewed=known is not None)
@@ -169,7 +171,7 @@ class Accounts:
         async with self._turn:
             stored = self._roster.account_for(asker, account_id)
             begins = shares and not stored.shares_subscription
-            if begins and not has_room(self._roster, stored.account.administrator_id):
+            if begins and not has_room(self._roster, stored.account.administrator_id, account_id):
                 raise GatewayError("The subscription covers no more sessions. Stop sharing it with another one first.")
             await self._store.accounts.save_sharing(account_id, shares)
             self._roster.put_stored(stored._replace(shares_subscription=shares))
@@ -237,13 +239,13 @@ class Accounts:
     async def _assign(self, account: Account, administrator_id: int | None) -> Account:
         """Give it over. The new administrator's subscription covers it, if there is room; an offer of it is void."""
         stored = self._roster.account_for(Operator(), account.id)
-        shares = has_room(self._roster, administrator_id)
+        shares = has_room(self._roster, administrator_id, account.id)
         account = dataclasses.replace(account, administrator_id=administrator_id)
-        await self._store.handovers.delete(account.id)
-        self._roster.drop_handover(account.id)
         await self._store.accounts.save(account)
         await self._store.accounts.save_sharing(account.id, shares)
         self._roster.put_stored(stored._replace(account=account, shares_subscription=shares))
+        await self._store.handovers.delete(account.id)
+        self._roster.drop_handover(account.id)
         log.info("session assigned", account=account.id, administrator=administrator_id)
         return account
 

@@ -49,12 +49,12 @@ def covered(roster: Roster, administrator_id: int) -> list[int]:
     return sharing(roster, administrator_id)[: None if subscription is None else subscription.sessions]
 
 
-def has_room(roster: Roster, administrator_id: int | None) -> bool:
-    """Whether the subscription covers one session more."""
+def has_room(roster: Roster, administrator_id: int | None, account_id: int) -> bool:
+    """Whether his subscription would cover this session, too, besides those that share it already."""
     subscription = subscription_of(roster, administrator_id)
     if administrator_id is None or subscription is None or subscription.sessions is None:
         return True
-    return len(sharing(roster, administrator_id)) < subscription.sessions
+    return len([one for one in sharing(roster, administrator_id) if one != account_id]) < subscription.sessions
 
 
 def coverage(roster: Roster, account_id: int, now: dt.datetime) -> Coverage:

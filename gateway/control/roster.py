@@ -31,7 +31,12 @@ class Roster:
         self._accounts = {stored.account.id: stored for stored in await store.accounts.all()}
         self._lines = {line.endpoint: _whole(line) for line in await store.lines.all()}
         self._recipes = await store.lines.recipes()
-        self._handovers = {handover.account_id: handover for handover in await store.handovers.all()}
+        # An offer of somebody who is not its administrator any more was answered, or overtaken.
+        self._handovers = {
+            offer.account_id: offer
+            for offer in await store.handovers.all()
+            if self._accounts[offer.account_id].account.administrator_id == offer.from_id
+        }
         self._subscriptions = {one.administrator_id: one for one in await store.subscriptions.all()}
 
     # What routing asks (call.ports.Directory)

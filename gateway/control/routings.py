@@ -48,7 +48,6 @@ class Routings:
         self._roster = roster
         self._provisioner = provisioner
         self._by_administrators = by_administrators
-        self._refused: Mapping[int, str] = {}
         self._turn = asyncio.Lock()
 
     async def apply(self) -> None:
@@ -62,9 +61,10 @@ class Routings:
 
     def show(self, asker: Asker, line_id: int) -> RoutingView:
         self._roster.line_for(asker, line_id)
-        recipe = self._recipes().get(line_id)
+        recipe = self._recipe(line_id)
         text = text_of(route(line_id, recipe)) if recipe else ""
-        return RoutingView(line_id, recipe, text, self._refused.get(line_id, ""))
+        refused = self._provisioner.refused_recipes.get(line_id, "") if self._provisioner else ""
+        return RoutingView(line_id, recipe, text, refused)
 
     def preview(self, asker: Asker, line_id: int, kind: RecipeKind, fields: Mapping[str, str]) -> RoutingView:
         """What `choose` would write, from texts by field name (`provisioning.RECIPES`). Raises `GrammarError` too."""
@@ -98,8 +98,7 @@ class Routings:
         async with self._turn:
             before = self._roster.recipes.get(line_id)
             await self._keep(line_id, recipe.kept() if recipe else None)
-            await self._apply()
-            if (reason := self._refused.get(line_id)) is not None:
+            if (reason := (await self._apply()).get(line_id)) is not None:
                 await self._keep(line_id, before)
                 await self._apply()
                 raise GatewayError(reason)
@@ -109,17 +108,19 @@ class Routings:
         await self._store.lines.save_recipe(line_id, kept)
         self._roster.put_recipe(line_id, kept)
 
-    async def _apply(self) -> None:
-        if self._provisioner is not None:
-            self._refused = await self._provisioner.route(self._recipes())
+    async def _apply(self) -> Mapping[int, str]:
+        """Apply all recipes; those that were refused, with the reason."""
+        return {} if self._provisioner is None else dict(await self._provisioner.route(self._recipes()))
 
     def _recipes(self) -> dict[int, Recipe]:
-        """Those that can be read, of lines that are there."""
-        recipes = {}
-        for line in self._roster.lines:
-            if (kept := self._roster.recipes.get(line.id)) is not None:
-                try:
-                    recipes[line.id] = Recipe.restored(kept)
-                except GrammarError as error:
-                    log.warning("recipe is not valid any more", line=line.id, reason=str(error))
-        return recipes
+        found = ((line_id, self._recipe(line_id)) for line_id in self._roster.recipes)
+        return {line_id: recipe for line_id, recipe in found if recipe is not None}
+
+    def _recipe(self, line_id: int) -> Recipe | None:
+        """The line's, if it has one that can be read."""
+        kept = self._roster.recipes.get(line_id)
+        try:
+            return None if kept is None else Recipe.restored(kept)
+        except GrammarError as error:
+            log.warning("recipe is not valid any more", line=line_id, reason=str(error))
+            return None

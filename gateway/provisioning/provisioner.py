@@ -75,6 +75,7 @@ class Provisioner:
         self._failed = asyncio.Event()
         self._recipes: dict[int, Recipe] = {}
         self._routes = Routes()
+        self._refused_recipes: dict[int, str] = {}
         self._closing = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -95,6 +96,11 @@ class Provisioner:
         """How each line is doing, by its id."""
         return MappingProxyType(self._states)
 
+    @property
+    def refused_recipes(self) -> Mapping[int, str]:
+        """The lines whose recipe Asterisk refused when it was last asked, with the reason in a sentence."""
+        return MappingProxyType(self._refused_recipes)
+
     def watch(self, watcher: Watch) -> None:
         """Be told of each line's changes of state; must not wait."""
         self._watchers.append(watcher)
@@ -114,6 +120,7 @@ class Provisioner:
             if self._ami is not None:
                 try:
                     await self._reconcile(self._ami)
+                    await self._forget_recipes(self._ami)
                 except AsteriskAwayError as error:
                     log.warning("lines wait for asterisk", reason=str(error))
             self._tell_all()
@@ -123,18 +130,29 @@ class Provisioner:
         """Make the dialplan route lines by exactly these recipes; calls that run go on.
 
         Returns:
-            The lines whose recipe Asterisk refuses, with the reason in a sentence; they keep what they had before.
-            Empty as well while Asterisk is away: all is applied when it is back.
+            `refused_recipes`: those lines keep what they had before. While Asterisk is away nothing is refused, and
+            all is applied when it is back.
         """
         async with self._turn:
-            self._recipes = dict(recipes)
+            self._recipes, self._refused_recipes = dict(recipes), {}
             if self._ami is None:
-                return {}
+                return self.refused_recipes
             try:
-                return await self._routes.reconcile(self._ami, self._recipes)
+                await self._reconcile_routes(self._ami)
             except AsteriskAwayError as error:
                 log.warning("recipes wait for asterisk", reason=str(error))
-                return {}
+            return self.refused_recipes
+
+    async def _forget_recipes(self, ami: Ami) -> None:
+        """Of lines that are gone. Raises `AsteriskAwayError`."""
+        kept = {line_id: recipe for line_id, recipe in self._recipes.items() if line_id in self._lines}
+        if len(kept) < len(self._recipes):
+            self._recipes = kept
+            await self._reconcile_routes(ami)
+
+    async def _reconcile_routes(self, ami: Ami) -> None:
+        """Raises `AsteriskAwayError`."""
+        self._refused_recipes = await self._routes.reconcile(ami, self._recipes)
 
     # Life
 
@@ -166,7 +184,7 @@ class Provisioner:
             self._written = await config.read(ami)
             await self._reconcile(ami)
             await self._routes.load(ami)
-            await self._routes.reconcile(ami, self._recipes)
+            await self._reconcile_routes(ami)
             await self._learn_contacts(ami)
             await self._learn_registrations(ami)
             await self._knock(ami, self._written)

@@ -162,6 +162,8 @@ async def test_the_provisioner_applies_recipes_once_asterisk_is_there_and_what_w
                 while await contexts(running) != {1}:  # noqa: ASYNC110 - Asterisk is asked
                     await asyncio.sleep(0.05)
             assert "205" in (running.config_dir / "siptg_routing_1.conf").read_text()
+            await provisioner.apply([])  # and line 1 is not there
+            assert await contexts(running) == set()
 
 
 async def contexts(running: Asterisk) -> set[int]:
