@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from gateway.demo.picture import draw
 from gateway.demo.story import CallStory, Narrator, Storyteller
-from gateway.demo.world import BUSINESS_PHONE, OPERATOR, World, open_world
+from gateway.demo.world import BUSINESS_PHONE, OPERATOR, World, open_world_by_bot
 from gateway.errors import GatewayError
 
 CALLEE: Final = "+15550101"
@@ -38,7 +40,11 @@ async def run(folder: Path, stop: asyncio.Event, *, as_json: bool, stay: bool) -
     if not console.is_terminal:
         console.width = WIDTH
     narrator = Narrator(lambda at, who, what: console.print(f"[dim]{at:8.3f} s[/]  [bold]{who:>8}[/]  {what}"))
-    async with open_world(folder / "state") as world:
+
+    def show(conversation: str) -> None:
+        console.print(Panel(Text(conversation), title="An administrator and the bot", width=WIDTH))
+
+    async with open_world_by_bot(folder / "state", show) as world:
         narrator.note("gateway", f"is up: local Telegram at {world.sandbox.server}, SIP at {_sip_address(world)}")
         narrator.note("phone", f"is registered as {world.line.endpoint}")
         stories = await _calls(world, folder, narrator)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final
 from gateway.app import Gateway
 from gateway.call.model import Account, Line, LineKind
 from gateway.control.asking import Operator
+from gateway.demo import bot
 from gateway.sandbox.phone import Phone
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
@@ -21,6 +22,8 @@ from gateway.telegram.login import LoggedIn, Login
 OPERATOR: Final = Operator()
 #: The session account: a business's own Telegram account.
 BUSINESS_PHONE: Final = "+15550100"
+#: The number on the PBX that Telegram users reach.
+EXTENSION: Final = "100"
 #: An account comes online in a fraction of a second, an overloaded machine apart.
 ONLINE_S: Final = 20.0
 
@@ -70,12 +73,30 @@ def settings_for(sandbox: Sandbox, state: Path, **slices: Mapping[str, Any]) -> 
 async def open_world(folder: Path, **slices: Mapping[str, Any]) -> AsyncIterator[World]:
     """Open all of it: users, the session account logged in with its code, a line, the phone registered."""
     async with Sandbox(folder / "telegram") as sandbox:
-        business = sandbox.create_user(BUSINESS_PHONE, "Acme", "Support", username="acme_support")
+        business = make_business(sandbox)
         async with Gateway(settings_for(sandbox, folder / "gateway", **slices)) as gateway:
             account = await connect_account(gateway, sandbox, BUSINESS_PHONE)
             line = (await gateway.lines.add(OPERATOR, account.id, LineKind.PBX_REGISTERS, {"name": "reception"})).line
             async with phone_on(gateway, line) as phone:
                 yield World(sandbox, gateway, business, account, line, phone)
+
+
+@asynccontextmanager
+async def open_world_by_bot(folder: Path, tell: Callable[[str], None]) -> AsyncIterator[World]:
+    """The same, but account and line are made by an administrator in the bot; `tell` is given that conversation."""
+    async with Sandbox(folder / "telegram") as sandbox:
+        business, players = make_business(sandbox), bot.cast(sandbox)
+        async with Gateway(settings_for(sandbox, folder / "gateway", bot=players.settings)) as gateway:
+            tell(str(await bot.conversation(sandbox, players, BUSINESS_PHONE, EXTENSION)))
+            account = gateway.accounts.list(OPERATOR)[0].account
+            await _online(gateway, account)
+            line = gateway.lines.list(OPERATOR)[0].line
+            async with phone_on(gateway, line) as phone:
+                yield World(sandbox, gateway, business, account, line, phone)
+
+
+def make_business(sandbox: Sandbox) -> User:
+    return sandbox.create_user(BUSINESS_PHONE, "Acme", "Support", username="acme_support")
 
 
 async def connect_account(gateway: Gateway, sandbox: Sandbox, number: str) -> Account:
@@ -85,9 +106,13 @@ async def connect_account(gateway: Gateway, sandbox: Sandbox, number: str) -> Ac
         outcome = await login.code(sandbox.login_code(number))
         assert isinstance(outcome, LoggedIn), outcome
     account = (await gateway.accounts.keep(OPERATOR, outcome)).account
+    await _online(gateway, account)
+    return account
+
+
+async def _online(gateway: Gateway, account: Account) -> None:
     async with asyncio.timeout(ONLINE_S):
         await gateway.online(account.id)
-    return account
 
 
 @asynccontextmanager
