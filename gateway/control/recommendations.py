@@ -209,8 +209,10 @@ class Recommendations:
     async def _attempt(self, job: Job) -> None:
         if self._jobs.get((job.account_id, job.subject)) is not job:
             return  # it was done, or put off, meanwhile
-        if self._roster.account(job.account_id) is None:
-            del self._jobs[job.account_id, job.subject]  # the store forgot it with its account
+        stored = self._roster.stored(job.account_id)
+        if stored is None or not stored.logged_in:  # it was for a login that was given back
+            await self._drop(job.account_id, Recommended(job.subject))
+            self._notices.forget(NoticeKind.SETTING_PENDING, job.account_id, job.subject)
             return
         account = self._online(job.account_id)
         if account is None or not account.is_online or account.server_now() < job.due_at:

@@ -43,8 +43,3 @@ class JobRepository:
         same = (jobs.c.kind == job.kind) & (jobs.c.account_id == job.account_id) & (jobs.c.subject == job.subject)
         async with self._database.write() as connection:
             await connection.execute(sa.delete(jobs).where(same))
-
-    async def delete_of(self, account_id: int) -> None:
-        """All jobs of an account that is logged out."""
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(jobs).where(jobs.c.account_id == account_id))

@@ -5,6 +5,7 @@ Telegram refuses some of them to a login younger than a day; then it says, or we
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import enum
 from collections.abc import Mapping
@@ -93,11 +94,12 @@ async def is_applied(account: SessionAccount, setting: Recommended) -> bool:
 async def states(account: SessionAccount) -> dict[Recommended, bool]:
     """All four, as Telegram says now. Raises `GatewayError` with a sentence."""
     try:
-        return {setting: await is_applied(account, setting) for setting in Recommended}
+        applied = await asyncio.gather(*(is_applied(account, setting) for setting in Recommended))
     except RPCError as refused:
         raise GatewayError(f"Telegram does not tell the account's settings now ({error_name(refused)}).") from refused
     except (OSError, TimeoutError) as lost:
         raise GatewayError("The account's settings can't be read: it is not connected to Telegram now.") from lost
+    return dict(zip(Recommended, applied, strict=True))
 
 
 async def apply(account: SessionAccount, setting: Recommended) -> Outcome:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from gateway.call.model import LineKind
 from gateway.control import Administrator, NotFoundError, NoticeKind, Subscription
+from gateway.control.requests import ANSWERS
 from gateway.errors import GatewayError
 from gateway.storage import Store
 from tests.integration.control.conftest import CAROL, OPERATOR, House, make_house
@@ -48,6 +51,25 @@ async def test_who_declines_leaves_all_as_it_was(house: House) -> None:
     assert house.accounts.show(ANNA, session).handover is None
     with pytest.raises(NotFoundError):
         await house.handovers.accept(BORIS, session)
+
+
+async def test_an_account_that_is_offered_comes_whole_over_the_socket(house: House) -> None:
+    session = await house.session(administrator=1)
+    await house.accounts.set_chat(ANNA, session, {"autoreply_text": "Bitte anrufen", "redial": "on"})
+    await house.handovers.offer(ANNA, session, 2)
+    views = house.accounts.list(OPERATOR)
+    form = ANSWERS["ListSessions"]
+    assert form.validate_json(form.dump_json(views)) == views
+
+
+async def test_an_offer_that_was_accepted_as_the_gateway_died_is_not_there_after_it(house: House, store: Store) -> None:
+    session = await house.session(administrator=1)
+    await house.handovers.offer(ANNA, session, 2)
+    account = house.accounts.show(ANNA, session).account
+    await store.accounts.save(dataclasses.replace(account, administrator_id=2))
+    again = await make_house(store)
+    assert again.handovers.offered_to(BORIS) == []
+    assert again.accounts.show(BORIS, session).handover is None
 
 
 async def test_only_whom_it_is_offered_to_may_answer_and_only_its_administrator_may_offer(house: House) -> None:

@@ -36,6 +36,7 @@ class Here:
     account: int
     side: TelegramSide
     store: Store
+    roster: Roster
     notices: Notices
     recommendations: Recommendations
     chat: Chat
@@ -94,7 +95,7 @@ async def gateway(sandbox: Sandbox, store: Store, user: User) -> AsyncIterator[H
     ):
         rooms.append(recommendations)
         notices.deliver_by(chat)
-        here = Here(sandbox, user, stored.account.id, side, store, notices, recommendations, chat)
+        here = Here(sandbox, user, stored.account.id, side, store, roster, notices, recommendations, chat)
         side.add(stored.account)
         await here.online()
         yield here
@@ -223,3 +224,17 @@ async def test_another_s_account_is_not_there(sandbox: Sandbox, store: Store) ->
         ):
             with pytest.raises(NotFoundError):
                 await ask
+
+
+async def test_after_a_log_out_nothing_is_left_to_do(sandbox: Sandbox, store: Store) -> None:
+    user = await connect(sandbox, store, 60)
+    async with gateway(sandbox, store, user) as here:
+        await here.recommendations.apply(ANNA, here.account, R.CALLS_ELSEWHERE_OFF)
+        await here.side.remove(here.account)
+        [stored] = await store.accounts.all()
+        here.roster.put_account(stored.account, logged_in=False)
+        here.recommendations.status_changed(here.account, AccountStatus(AccountState.ONLINE))  # another one's
+        async with asyncio.timeout(5):
+            while await store.jobs.all("recommended"):  # noqa: ASYNC110 - the store is looked at
+                await asyncio.sleep(0.02)
+        assert here.notices.troubles(here.account) == []
