@@ -85,10 +85,16 @@ def main() -> None:
     told = ", ".join(f"{name} {value}" for name, value in host.items())
     console.print(f"{told}; load {load()} at the start", highlight=False)
     rows: list[Row] = []
+    failed: list[str] = []
     began = time.monotonic()
     for name in chosen(asked.names, quick=asked.quick, everything=asked.all):
-        with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
-            found, left_out = fresh.submit(measure, name, asked.quick).result()
+        try:
+            with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+                found, left_out = fresh.submit(measure, name, asked.quick).result()
+        except Exception:  # noqa: BLE001  # at the outermost edge: what others measure is not lost
+            console.print_exception()
+            failed.append(name)
+            continue
         console.print(table(name, found))
         if left_out:
             console.print(left_out, highlight=False)

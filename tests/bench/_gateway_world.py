@@ -26,7 +26,8 @@ import structlog
 from gateway.app import store_alone
 from gateway.call.model import LineKind
 from gateway.demo.world import BUSINESS_PHONE, OPERATOR, settings_for
-from gateway.sandbox.phone import Phone
+from gateway.sandbox.audio import Pcm
+from gateway.sandbox.phone import Phone, PhoneCall, PhoneError
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.settings import Settings
@@ -76,6 +77,20 @@ class Served:
         """Somebody new on Telegram."""
         number = next(self._people)
         return self.sandbox.create_user(f"+{number}", f"P{number}", username=f"person_{number}")
+
+    async def call(self, person: User, codec: str, play: Pcm | None = None) -> PhoneCall:
+        """Let the telephone call somebody who answers.
+
+        Raises:
+            RuntimeError: The call failed; the gateway's last words are in the text.
+        """
+        call = self.phone.call(f"+{person.phone}", codecs=(codec,), play=play)
+        try:
+            await call.answered()
+        except PhoneError as refused:
+            reason = refused.response.get("Reason") if refused.response else ""
+            raise RuntimeError(f"{refused}, {reason}; the gateway said {list(self.said)[-20:]}") from refused
+        return call
 
     def pids(self) -> dict[str, list[int]]:
         """The processes of each part."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from gateway.sandbox.audio import speech
 from gateway.sandbox.phone import PhoneCall
 from gateway.sandbox.phone.sound import rate_of
+from gateway.sandbox.world import User
 
 from ._gateway_users import cheap_users
 from ._gateway_world import PARTS, Footprint, Row, Served, load, serving
@@ -52,18 +53,16 @@ async def _climb(climb: Climb) -> list[Row]:
         async with serving(Path(folder), climb.engine) as gateway:
             people = [gateway.person() for _ in range(max(climb.numbers))]
             async with cheap_users(gateway.sandbox, people):
-                return await _measured(gateway, climb, [f"+{person.phone}" for person in people])
+                return await _measured(gateway, climb, people)
 
 
-async def _measured(gateway: Served, climb: Climb, numbers: list[str]) -> list[Row]:
+async def _measured(gateway: Served, climb: Climb, people: Sequence[User]) -> list[Row]:
     rows: list[Row] = []
     calls: list[PhoneCall] = []
     first: dict[str, Footprint] | None = None
     for number in climb.numbers:
-        for callee in numbers[len(calls) : number]:
-            play = speech("telephone", rate_of(climb.codec))
-            calls.append(gateway.phone.call(callee, codecs=(climb.codec,), play=play))
-            await calls[-1].answered()
+        for person in people[len(calls) : number]:
+            calls.append(await gateway.call(person, climb.codec, speech("telephone", rate_of(climb.codec))))
             await asyncio.sleep(_APART_S)
         await asyncio.sleep(_SETTLED_S)
         with_: Row = {"engine": climb.engine, "codec": climb.codec, "calls": number}
@@ -71,6 +70,8 @@ async def _measured(gateway: Served, climb: Climb, numbers: list[str]) -> list[R
         async with Yardstick.held() as yardstick:
             share = await gateway.processor_share(climb.seconds)
         came = sum(len(call.sound.heard) - before for call, before in zip(calls, heard, strict=True))
+        if ended := [call for call in calls if call.ended_at]:
+            raise RuntimeError(f"{len(ended)} calls of {number} ended by themselves: {list(gateway.said)[-20:]}")
         share["all"] = sum(share[part] for part in PARTS)
         rows += [
             {"name": "cpu a call", "value": share[of] / number, "unit": "% of a core", "of": of, **with_}

@@ -83,8 +83,7 @@ def _value(file: Path, key: str) -> str:
 async def _from_sip(gateway: Served, user: Robot, events: Observer, times: Times) -> None:
     seen = len(gateway.sandbox.calls())
     events.forget()
-    call = gateway.phone.call(f"+{user.user.phone}", codecs=("ulaw",), play=tone(500, 1, 8000))
-    await call.answered()
+    call = await gateway.call(user.user, "ulaw", tone(500, 1, 8000))
     await asyncio.sleep(_TALK_S)
     await call.hang_up()
     report = await user.wait("ended")

@@ -99,8 +99,7 @@ class Talk:
         write_wav(path, np.concatenate([speech("telegram", _USER_HZ), pause] * self._times), _USER_HZ)
         behaviour: dict[str, Any] = {"audio": str(path), "audio_after_s": _PAUSE_S, "rate_hz": _USER_HZ}
         self._robot = await self._gateway.sandbox.robots.add(self._gateway.person(), **behaviour)
-        self._call = self._gateway.phone.call(f"+{self._robot.user.phone}", codecs=(self.codec,))
-        await self._call.answered()
+        self._call = await self._gateway.call(self._robot.user, self.codec)
         await self._robot.wait("connected")
 
     @property
