@@ -38,11 +38,12 @@ class Routes:
         return MappingProxyType(self._written)
 
     async def load(self, ami: Ami) -> None:
-        """Find what is written now. Raises `GatewayError`."""
+        """Find what is written now: nothing, if Asterisk has no such dialplan. Raises `AsteriskAwayError`."""
         try:
             [answer] = await ami.act("GetConfig", Filename=INCLUDING)
         except AmiError as error:
-            raise GatewayError(f"Asterisk can't read its {INCLUDING} ({error}).") from error
+            log.warning("asterisk's dialplan can't be read", file=INCLUDING, reason=str(error))
+            answer = {}
         self._written = {
             int(ours["id"]): section for section in config.sections(answer) if (ours := _OURS.fullmatch(section.name))
         }
