@@ -90,11 +90,11 @@ async def _from_sip(gateway: Served, user: Robot, events: Observer, times: Times
     telegram = gateway.sandbox.calls()[seen]
     assert call.ringing_at is not None
     assert call.answered_at is not None
-    made = events.audio_path_made() - call.invited_at
-    joined = max(0.0, events.bridged() - call.answered_at)
+    made, joined = events.audio_path_made() - call.ringing_at, events.bridged() - call.answered_at
     times["INVITE → requestCall"].append(_at(telegram, "requested") - call.invited_at)
     times["INVITE → 180 at the telephone"].append(call.ringing_at - call.invited_at)
-    times["INVITE → bridged, less the wait for the user"].append(made + joined)
+    # Made in the shadow of the ringing, joined at the answer; the telephone may know of either a moment later.
+    times["bridge and audio channel: made, and joined"].append(max(0.0, made) + max(0.0, joined))
     times["the user's answer → 200 at the telephone"].append(call.answered_at - _at(telegram, "accepted"))
     times["the user's answer → audio both ways"].append(_heard_by_both(call, report) - _at(telegram, "accepted"))
 

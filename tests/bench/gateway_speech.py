@@ -231,7 +231,13 @@ def _pesq() -> Pesq | None:
 
 async def _worker_alone() -> list[Row]:
     """The worker's own part, without an engine: what Python, RTP and the codec take."""
-    return [row for codec in CODECS for row in await media_worker.delay(AudioFormat(codec), 1)]
+    rows: list[Row] = []
+    for codec in CODECS:
+        for row in await media_worker.delay(AudioFormat(codec), 1):
+            way = "to Telegram" if "to_telegram" in row["name"] else "to SIP"
+            of = {"of": "worker without engine", "at": row["name"].rpartition("_")[2], "codec": codec}
+            rows.append({"name": f"delay {way}", "value": row["value"], "unit": row["unit"], **of})
+    return rows
 
 
 def left_out() -> str:
