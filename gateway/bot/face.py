@@ -12,12 +12,13 @@ import structlog
 from aiogram import Bot, Dispatcher, Router
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.enums import ParseMode
 from aiogram.exceptions import TelegramAPIError, TelegramRetryAfter, TelegramUnauthorizedError
 from aiogram.filters import Filter
 from aiogram.fsm.storage.memory import SimpleEventIsolation
-from aiogram.methods import GetUpdates
+from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import BotCommand, ErrorEvent, Update
 
 from gateway.bot import (
@@ -37,6 +38,7 @@ from gateway.bot import (
 from gateway.bot.live import Live
 from gateway.bot.memory import Conversations, Memory
 from gateway.bot.notices import Messenger
+from gateway.bot.secrets import Secrets
 from gateway.bot.sessions import title
 from gateway.bot.settings import BotSettings
 from gateway.bot.visit import Doorkeeper, Reception, Visit
@@ -52,6 +54,8 @@ COMMANDS: Final = ("start", "gateway", "lines", "calls", "why", "language", "hel
 
 #: Between attempts to reach the Bot API; doubles from the first to the last.
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 30.0
+#: Telegram lets nobody send or edit as fast as he likes; a person waits for so long, and no longer.
+PATIENCE_S: Final = 20.0
 #: Beyond the poll itself.
 REQUEST_S: Final = 15.0
 #: What is being answered when we stop may take so long to end.
@@ -96,6 +100,9 @@ class AdministratorBot:
             default=DefaultBotProperties(parse_mode=ParseMode.HTML),
         )
 
+        self.bot.session.middleware(_wait_if_told_to)
+        self._secrets = Secrets(self.bot, conversations, settings.secret_shown_s)
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self.bot.session.close)
@@ -125,7 +132,7 @@ class AdministratorBot:
             name="bot",
             house=self._house,
             logins=self._logins,
-            settings=self._settings,
+            secrets=self._secrets,
             doorkeeper=doorkeeper,
             keypads=Keypads(),
         )
@@ -161,18 +168,17 @@ class AdministratorBot:
             try:
                 if not introduced:
                     await self._introduce()
+                    await self._secrets.delete_left_over()
                     introduced = True
                 poll = GetUpdates(offset=offset, timeout=self._settings.poll_s, allowed_updates=wanted)
                 updates = await self.bot(poll, request_timeout=round(self._settings.poll_s + REQUEST_S))
                 wait_s = RETRY_MIN_S
-            except TelegramAPIError as failed:
+            except (TelegramAPIError, GatewayError) as failed:
                 if isinstance(failed, TelegramUnauthorizedError):
                     log.error("bot token was refused by Telegram", reason=failed.message)
                     wait_s = RETRY_MAX_S
                 else:
                     log.warning("bot can't reach Telegram", reason=str(failed))
-                if isinstance(failed, TelegramRetryAfter):
-                    wait_s = max(wait_s, failed.retry_after)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
                 continue
@@ -212,6 +218,19 @@ def _own(room: Router) -> Router:
     for kind, observer in room.observers.items():
         own.observers[kind].handlers.extend(observer.handlers)
     return own
+
+
+async def _wait_if_told_to(make_request: NextRequestMiddlewareType[Any], bot: Bot, method: TelegramMethod[Any]) -> Any:
+    """What Telegram puts off for a moment is done after that moment."""
+    left_s = PATIENCE_S
+    while True:
+        try:
+            return await make_request(bot, method)
+        except TelegramRetryAfter as flood:
+            left_s -= flood.retry_after
+            if left_s < 0:
+                raise
+            await asyncio.sleep(flood.retry_after)
 
 
 async def _apologise(event: ErrorEvent, bot: Bot, **_: Any) -> None:

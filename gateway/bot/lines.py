@@ -22,9 +22,9 @@ from gateway.bot.data import (
     To,
 )
 from gateway.bot.paging import page_of, pager
-from gateway.bot.screen import Button, Screen, button, cut, forget, grid, vanishing
+from gateway.bot.screen import Button, Screen, button, cut, forget, grid
+from gateway.bot.secrets import Secrets
 from gateway.bot.sessions import title
-from gateway.bot.settings import BotSettings
 from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
@@ -271,10 +271,10 @@ def choice_screen(visit: Visit, house: UseCases, line_id: int, field: str) -> Sc
 
 @router.callback_query(LineDo.filter(F.act == LineAct.CREDENTIALS))
 async def show_credentials(
-    _event: object, visit: Visit, house: UseCases, callback_data: LineDo, settings: BotSettings
+    _event: object, visit: Visit, house: UseCases, callback_data: LineDo, secrets: Secrets
 ) -> None:
     given = house.lines.credentials(visit.asker, callback_data.id)
-    _show_secret(visit, settings, callback_data.id, given)
+    _show_secret(visit, secrets, callback_data.id, given)
     visit.say(visit.words.label("line-credentials-below"))
 
 
@@ -288,15 +288,15 @@ async def ask_reset(_event: object, visit: Visit, house: UseCases, callback_data
 
 
 @router.callback_query(LineDo.filter(F.act == LineAct.RESET_YES))
-async def reset(_event: object, visit: Visit, house: UseCases, callback_data: LineDo, settings: BotSettings) -> Screen:
+async def reset(_event: object, visit: Visit, house: UseCases, callback_data: LineDo, secrets: Secrets) -> Screen:
     given = await house.lines.reset_password(visit.asker, callback_data.id)
-    _show_secret(visit, settings, callback_data.id, given)
+    _show_secret(visit, secrets, callback_data.id, given)
     visit.say(visit.words.label("line-credentials-below"))
     return show_card(visit, house, callback_data.id)
 
 
-def _show_secret(visit: Visit, settings: BotSettings, line_id: int, given: Credentials) -> None:
-    words, seconds = visit.words, settings.secret_shown_s
+def _show_secret(visit: Visit, secrets: Secrets, line_id: int, given: Credentials) -> None:
+    words = visit.words
     screen = Screen(
         words(
             "credentials",
@@ -304,14 +304,14 @@ def _show_secret(visit: Visit, settings: BotSettings, line_id: int, given: Crede
             transport=given.transport.value.upper(),
             login=given.login,
             password=given.password,
-            seconds=round(seconds),
+            seconds=round(secrets.shown_s),
         ),
         [
             [button(words.label("credentials-close"), Close())],
             [button(words.label("credentials-reset"), LineDo(id=line_id, act=LineAct.RESET))],
         ],
     )
-    visit.live.spawn(vanishing(visit.bot, visit.user.id, screen, seconds), visit.user.id)
+    visit.live.spawn(secrets.show(visit.user.id, screen), visit.user.id)
 
 
 @router.callback_query(Close.filter())

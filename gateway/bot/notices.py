@@ -37,6 +37,8 @@ class Messenger:
         self._session_name = session_name
 
     async def deliver(self, notice: Notice) -> None:
+        if not self._doorkeeper.admits(notice.administrator_id):
+            raise UndeliverableError("the operator does not admit him any more")
         words = await self._doorkeeper.words_for(self._bot.id, notice.administrator_id)
         screen = notice_screen(words, notice, self._session_name(notice.account_id))
         try:

@@ -10,7 +10,7 @@ from typing import Final
 from aiogram import F, Router
 
 from gateway.bot.card import card_screen, to_session
-from gateway.bot.data import Recommend, RecommendAll, SessionAct, SessionDo
+from gateway.bot.data import NewLine, Recommend, RecommendAll, SessionAct, SessionDo
 from gateway.bot.screen import Screen, button
 from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
@@ -48,7 +48,12 @@ def recommended_screen(words: Words, view: AccountView, settings: Sequence[Recom
             verdict,
             *(_note(words, one) for one in missing),
         ),
-        [*rows, [everything] if missing else [], [to_session(words, account_id)]],
+        [
+            *rows,
+            [everything] if missing else [],
+            [] if view.lines else [button(words.label("recommended-then-line"), NewLine(session=account_id))],
+            [to_session(words, account_id)],
+        ],
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import (
     BufferedInputFile,
@@ -157,18 +156,6 @@ async def forget(bot: Bot, chat_id: int, message_id: int) -> None:
         await bot.delete_message(chat_id, message_id)
     except (TelegramBadRequest, TelegramForbiddenError) as refused:
         log.debug("message could not be deleted", chat=chat_id, reason=refused.message)
-
-
-async def vanishing(bot: Bot, chat_id: int, screen: Screen, seconds: float) -> None:
-    """Show something for so long, and delete it then; also when we are stopped before."""
-    message = await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard, protect_content=True)
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        try:
-            await asyncio.shield(forget(bot, chat_id, message.message_id))
-        except TelegramAPIError as failed:
-            log.warning("message with a secret could not be deleted", chat=chat_id, reason=str(failed))
 
 
 def _file(picture: bytes) -> BufferedInputFile:

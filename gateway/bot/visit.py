@@ -194,7 +194,7 @@ class Doorkeeper(BaseMiddleware):
         if not chat or chat.type != ChatType.PRIVATE:
             return None if message is not None else await handler(event, data)
         user, bot = subject.from_user, data["bot"]
-        if not self._settings.admits(user.id):
+        if not self.admits(user.id):
             log.info("stranger was turned away", user_id=user.id)
             sentence = words_of(spoken_by(user.language_code)).label("stranger")
             await (press.answer(sentence, show_alert=True) if press else bot.send_message(user.id, sentence))
@@ -202,6 +202,9 @@ class Doorkeeper(BaseMiddleware):
         words = await self.words_for(bot.id, user.id, user.language_code or DEFAULT)
         data["visit"] = Visit(bot, user, words, data["state"], self._live, press=press, message=message)
         return await handler(event, data)
+
+    def admits(self, user_id: int) -> bool:
+        return self._settings.admits(user_id)
 
     async def words_for(self, bot_id: int, user_id: int, language_code: str | None = None) -> Words:
         """In the language that he chose, or else his app's, or else the default."""

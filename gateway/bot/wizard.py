@@ -7,19 +7,29 @@ told to begin again, and nothing is half-done.
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import Final
 
-import segno
 from aiogram import F, Router
 from aiogram.types import Message
 
 from gateway.bot.data import Key, KeyName, Wizard, WizardAsks, WizardStep
 from gateway.bot.recommended import after_connecting
-from gateway.bot.screen import Button, Screen, button, grid
+from gateway.bot.screen import Screen
 from gateway.bot.sessions import sessions_screen, to_sessions
 from gateway.bot.visit import Visit
-from gateway.bot.words import Html, Words, joined
+from gateway.bot.wizard_screens import (
+    begin_again,
+    cancel_row,
+    code_screen,
+    ended,
+    go,
+    password_screen,
+    phone_screen,
+    qr_screen,
+    recovery_screen,
+    sentence,
+    storage_screen,
+)
 from gateway.control import UseCases
 from gateway.control.logins import (
     CodeSent,
@@ -39,8 +49,6 @@ router = Router(name="wizard")
 
 #: No code of Telegram's is longer.
 CODE_MAX: Final = 8
-#: The words of `CodeSent.way` that the catalogues have a sentence for.
-WAYS: Final = frozenset({"app", "sms", "call", "email_code", "fragment_sms"})
 #: After these the number has to be given again: this login is over.
 _BACK_TO_PHONE: Final = frozenset(
     {
@@ -68,118 +76,6 @@ class Keypads:
 
     def clear(self, user_id: int) -> None:
         self._typed.pop(user_id, None)
-
-
-# Screens
-
-
-def _go(words: Words, key: str, step: WizardStep) -> Button:
-    return button(words.label(key), Wizard(step=step))
-
-
-def _cancel(words: Words) -> list[Button]:
-    return [_go(words, "cancel", WizardStep.CANCEL)]
-
-
-def storage_screen(words: Words) -> Screen:
-    return Screen(
-        words("wizard-storage"),
-        [
-            [_go(words, "wizard-storage-gateway", WizardStep.PHONE)],
-            [_go(words, "wizard-storage-own", WizardStep.OWN_STORAGE)],
-            _cancel(words),
-        ],
-    )
-
-
-def phone_screen(words: Words, complaint: str = "") -> Screen:
-    return Screen(
-        joined(complaint, words("wizard-phone")),
-        [
-            [_go(words, "wizard-by-qr", WizardStep.QR), _go(words, "wizard-by-terminal", WizardStep.TERMINAL)],
-            _cancel(words),
-        ],
-    )
-
-
-def keypad(words: Words, typed: str, *, can_end: bool) -> list[list[Button]]:
-    keys = [button(digit, Key(key=digit)) for digit in "123456789"]
-    back = button("⌫", Key(key=KeyName.BACK.value))
-    done = button(words.label("key-done") if can_end and typed else "·", Key(key=KeyName.DONE.value))
-    return [*grid(keys, 3), [back, button("0", Key(key="0")), done]]
-
-
-def code_screen(words: Words, sent: CodeSent, typed: str, complaint: str = "") -> Screen:
-    way = f"wizard-way-{sent.way.replace('_', '-')}" if sent.way in WAYS else "wizard-way-other"
-    return Screen(
-        joined(complaint, words(way, way=sent.way), words("wizard-code"), _boxes(typed, sent.length)),
-        [
-            *keypad(words, typed, can_end=sent.length is None),
-            [_go(words, "wizard-resend", WizardStep.RESEND), _go(words, "wizard-other-number", WizardStep.PHONE)],
-            _cancel(words),
-        ],
-    )
-
-
-def password_screen(words: Words, needed: PasswordNeeded, complaint: str = "") -> Screen:
-    hint = words("wizard-hint", hint=needed.hint) if needed.hint else ""
-    ways = words("wizard-password-ways") if needed.has_recovery else words("wizard-password-no-email")
-    return Screen(
-        joined(complaint, words("wizard-password"), hint, ways),
-        [
-            [_go(words, "wizard-by-email", WizardStep.WARNING)] if needed.has_recovery else [],
-            [_go(words, "wizard-by-terminal", WizardStep.TERMINAL)],
-            _cancel(words),
-        ],
-    )
-
-
-def recovery_screen(words: Words, email: str, typed: str, complaint: str = "") -> Screen:
-    return Screen(
-        joined(complaint, words("wizard-recovery", email=email), _boxes(typed, None)),
-        [
-            *keypad(words, typed, can_end=True),
-            [_go(words, "wizard-recovery-again", WizardStep.RECOVERY)],
-            _cancel(words),
-        ],
-    )
-
-
-def qr_screen(words: Words, url: str) -> Screen:
-    picture = io.BytesIO()
-    segno.make(url, error="m").save(picture, kind="png", scale=8, border=3)
-    rows = [[_go(words, "wizard-by-number", WizardStep.PHONE)], _cancel(words)]
-    return Screen(words("wizard-qr"), rows, picture.getvalue())
-
-
-def begin_again(words: Words) -> Screen:
-    """The gateway was restarted, or the login left for too long."""
-    return Screen(words("wizard-again"), [[_go(words, "wizard-begin", WizardStep.PHONE)], [to_sessions(words)]])
-
-
-def ended(words: Words, complaint: str) -> Screen:
-    return Screen(joined(complaint), [[_go(words, "wizard-begin", WizardStep.PHONE)], [to_sessions(words)]])
-
-
-def sentence(words: Words, refused: Refused) -> Html:
-    """What Telegram's refusal means, and the way on."""
-    text = words("refused", sentence=words(f"refusal-{refused.why.value.replace('_', '-')}", detail=refused.detail))
-    if refused.retry_after_s:
-        text = joined(text, words("retry-after", wait=duration(words, refused.retry_after_s)), by=" ")
-    return text
-
-
-def duration(words: Words, seconds: float) -> str:
-    for unit, size in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return words.label(f"duration-{unit}", n=-int(-seconds // size))
-    return words.label("duration-seconds", n=max(1, round(seconds)))
-
-
-def _boxes(typed: str, length: int | None) -> Html:
-    """The digits so far, and places for the rest."""
-    missing = max(0, (length or 0) - len(typed))
-    return Html(f"<code>{' '.join([*typed, *'_' * missing]) or '_'}</code>")
 
 
 # Steps
@@ -210,7 +106,7 @@ async def at_terminal(_event: object, visit: Visit, logins: Logins) -> Screen:
     words = visit.words
     return Screen(
         words("wizard-terminal", id=str(visit.user.id)),
-        [[_go(words, "wizard-by-number", WizardStep.PHONE)], [to_sessions(words)]],
+        [[go(words, "wizard-by-number", WizardStep.PHONE)], [to_sessions(words)]],
     )
 
 
@@ -228,7 +124,7 @@ async def take_phone(message: Message, visit: Visit, house: UseCases, logins: Lo
     number = message.contact.phone_number if message.contact else message.text or ""
     login = logins.of(visit.asker) or await logins.begin(visit.asker)
     await visit.swallow()
-    await visit.menu.show(Screen(visit.words("wizard-wait"), [_cancel(visit.words)]))
+    await visit.menu.show(Screen(visit.words("wizard-wait"), [cancel_row(visit.words)]))
     return await _after_code_request(visit, house, logins, keypads, await login.phone(number))
 
 
@@ -289,9 +185,9 @@ async def warn(_event: object, visit: Visit, logins: Logins) -> Screen:
     return Screen(
         words("wizard-warning"),
         [
-            [_go(words, "wizard-warning-yes", WizardStep.RECOVERY)],
-            [_go(words, "back", WizardStep.PASSWORD)],
-            _cancel(words),
+            [go(words, "wizard-warning-yes", WizardStep.RECOVERY)],
+            [go(words, "back", WizardStep.PASSWORD)],
+            cancel_row(words),
         ],
     )
 

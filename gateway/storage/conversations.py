@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.storage.database import Database, upsert
-from gateway.storage.schema import bot_conversations
+from gateway.storage.schema import bot_conversations, bot_secrets
 from gateway.storage.seal import Seal
 
 DATA: Final = "bot_conversations.data"
@@ -49,6 +49,26 @@ class ConversationRepository:
 
     async def save_language(self, bot_id: int, chat_id: int, language: str) -> None:
         await self._save(bot_id, chat_id, language=language)
+
+    async def secrets(self, bot_id: int) -> list[tuple[int, int]]:
+        """The chat and id of each message that is to be deleted."""
+        wanted = bot_secrets.c.bot_id == bot_id
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(bot_secrets.c.chat_id, bot_secrets.c.message_id).where(wanted))
+            return [(row.chat_id, row.message_id) for row in rows]
+
+    async def keep_secret(self, bot_id: int, chat_id: int, message_id: int) -> None:
+        """A message that is to be deleted, whatever becomes of us until then."""
+        async with self._database.write() as connection:
+            values = {"bot_id": bot_id, "chat_id": chat_id, "message_id": message_id}
+            await connection.execute(sa.insert(bot_secrets).values(values))
+
+    async def forget_secret(self, bot_id: int, chat_id: int, message_id: int) -> None:
+        """It is deleted."""
+        columns = bot_secrets.c
+        this = (columns.bot_id == bot_id) & (columns.chat_id == chat_id) & (columns.message_id == message_id)
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(bot_secrets).where(this))
 
     async def _column(self, column: sa.Column[Any], bot_id: int, chat_id: int) -> Any:
         where = (bot_conversations.c.bot_id == bot_id, bot_conversations.c.chat_id == chat_id)

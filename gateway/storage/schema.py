@@ -227,3 +227,12 @@ bot_conversations = sa.Table(
     sa.Column("data", sa.LargeBinary),  # sealed
     sa.Column("language", sa.Text),  # the one he chose; NULL: his app's
 )
+
+# Messages with a password, until they are deleted.
+bot_secrets = sa.Table(
+    "bot_secrets",
+    metadata,
+    sa.Column("bot_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("chat_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("message_id", sa.BigInteger, primary_key=True, autoincrement=False),
+)

@@ -479,6 +479,7 @@ recommended-reading = ⏳ Reading its settings from Telegram…
 recommended-help = So that calls ring at the gateway, and only there. This is how Telegram says they are; tap one to set it.
 recommended-done = 👍 All is as it should be.
 recommended-all = ✅ Apply all
+recommended-then-line = ☎️ Next: a line to the PBX
 recommended-pending = ⏳ <b>{ $setting }</b>: Telegram allows it only after { $when } ({ $detail }), because the login is new. I try again by myself then, and tell you how it ended.
 recommended-refused = ⚠️ <b>{ $setting }</b>: Telegram refused ({ $detail }).
 recommended-calls-elsewhere-off = Disable calls on other devices

@@ -484,6 +484,7 @@ recommended-reading = ⏳ Читаю его настройки из Telegram…
 recommended-help = Чтобы звонки приходили на шлюз, и только на него. Так сейчас по данным Telegram; нажмите, чтобы включить.
 recommended-done = 👍 Всё как надо.
 recommended-all = ✅ Применить все
+recommended-then-line = ☎️ Дальше: линия к АТС
 recommended-pending = ⏳ <b>{ $setting }</b>: Telegram разрешит это только после { $when } ({ $detail }), потому что вход новый. Тогда я попробую сам и расскажу, чем кончилось.
 recommended-refused = ⚠️ <b>{ $setting }</b>: Telegram отказал ({ $detail }).
 recommended-calls-elsewhere-off = Не звонить на другие устройства

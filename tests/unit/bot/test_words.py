@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gateway.bot
-from gateway.bot import chat, line_fields, wizard
+from gateway.bot import chat, line_fields, wizard_screens
 from gateway.bot.face import COMMANDS
 from gateway.bot.lines import CHOICES
 from gateway.bot.words import LANGUAGES, Html, joined, key_of, raw, spoken_by, words_of
@@ -63,7 +63,7 @@ def literal_keys() -> set[str]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             asked = ast.unparse(node.func)
-            if not re.search(r"(^|\.)(words|label|_go|_do|act)$", asked):
+            if not re.search(r"(^|\.)(words|label|go|_do|act)$", asked):
                 continue
             for argument in node.args:
                 for inner in ast.walk(argument) if not isinstance(argument, ast.Call) else ():
@@ -85,7 +85,7 @@ def made_keys() -> set[str]:
         *(f"chat-{name}" for name in chat_fields),
         *(f"chat-{name}-help" for name in chat._TEXTS),
         *(f"refusal-{refusal.value.replace('_', '-')}" for refusal in Refusal),
-        *(f"wizard-way-{way.replace('_', '-')}" for way in (*wizard.WAYS, "other")),
+        *(f"wizard-way-{way.replace('_', '-')}" for way in (*wizard_screens.WAYS, "other")),
         *(f"notice-{kind.value.replace('_', '-')}" for kind in NoticeKind),
         *(f"notice-{kind.value.replace('_', '-')}-over" for kind in troubles),
         *(f"routing-{kind.value}-{field}" for kind, grammar in RECIPES.items() for field in grammar),

@@ -1,4 +1,4 @@
-"""Where each person's conversation with the bot stands."""
+"""Where each person's conversation with the bot stands, and which messages must not outlast their time."""
 
 from __future__ import annotations
 
@@ -20,4 +20,11 @@ def upgrade() -> None:
         sa.Column("data", sa.LargeBinary),
         sa.Column("language", sa.Text),
         sa.PrimaryKeyConstraint("bot_id", "chat_id", name="pk_bot_conversations"),
+    )
+    op.create_table(
+        "bot_secrets",
+        sa.Column("bot_id", sa.BigInteger, nullable=False),
+        sa.Column("chat_id", sa.BigInteger, nullable=False),
+        sa.Column("message_id", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("bot_id", "chat_id", "message_id", name="pk_bot_secrets"),
     )

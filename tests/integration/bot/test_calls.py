@@ -1,0 +1,77 @@
+"""What calls there were, and why they ended, is told in words; never of another's calls."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+
+from gateway.bot.data import CallTo
+from gateway.call.model import CallRecord, CallState, Direction
+from gateway.errors import Ending, HangupCause
+from gateway.media.model import AudioFormat
+from tests.integration.bot.town import Boss, Town
+
+
+async def kept(town: Town, session: int, line: int | None, cause: HangupCause, minutes_ago: int, **changes: str) -> str:
+    """A call's record, as the switchboard leaves it; answers its id."""
+    began = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes_ago)
+    is_answered = cause is HangupCause.NORMAL
+    record = CallRecord(
+        call_id=secrets.token_hex(8),
+        direction=Direction.SIP_TO_TELEGRAM,
+        account_id=session,
+        line_id=line,
+        caller=changes.get("caller", "200"),
+        dialled="+4915112345",
+        offered_at=began,
+        answered_at=began + dt.timedelta(seconds=5) if is_answered else None,
+        ended_at=began + dt.timedelta(seconds=70),
+        state=CallState.UP if is_answered else CallState.ALERTING,
+        ending=Ending(cause, changes.get("detail", "")),
+        format=AudioFormat.G722 if is_answered else None,
+    )
+    await town.gateway.store.records.write(record)
+    return record.call_id
+
+
+async def test_calls_are_listed_and_each_says_why_it_ended(town: Town, boss: Boss) -> None:
+    session = await town.session(boss)
+    line = await town.line(session)
+    await kept(town, session, line, HangupCause.NORMAL, 3)
+    await kept(town, session, line, HangupCause.PRIVACY, 2, detail="USER_PRIVACY_RESTRICTED <x>", caller="<b>")
+    await kept(town, session, line, HangupCause.BUSY, 1, caller="300")
+    screen = await boss.chat.send("/calls")
+    assert [label[:1] for label in screen.labels[:3]] == ["⚠", "⚠", "✅"]
+    screen = await boss.go("✅")
+    assert "talked 1:05" in screen.text
+    assert "Line: reception" in screen.text
+    assert "g722" in screen.text
+    screen = await boss.go("Calls", "<b>")
+    assert "privacy settings" in screen.text
+    assert "USER_PRIVACY_RESTRICTED <x>" in screen.text
+    assert "Busy." in (await boss.chat.send("/why")).text
+
+
+async def test_many_calls_come_in_pages(town: Town, boss: Boss) -> None:
+    session = await town.session(boss)
+    for number in range(20):
+        await kept(town, session, None, HangupCause.NORMAL, number, caller=f"10{number:02}")
+    screen = await boss.chat.send("/calls")
+    assert "1000" in screen.labels[0]
+    screen = await boss.go("▶️")
+    assert "1008" in screen.labels[0]
+    screen = await boss.go("▶️")
+    assert "1019" in screen.labels[3]
+    assert "▶️" not in screen.labels
+    assert "1008" in (await boss.go("◀️")).labels[0]
+
+
+async def test_calls_of_others_are_not_there(town: Town, boss: Boss) -> None:
+    session = await town.session(boss)
+    call = await kept(town, session, None, HangupCause.BUSY, 1, caller="topsecret")
+    async with town.boss() as other:
+        await town.session(other)
+        assert "topsecret" not in str(await other.chat.send("/calls"))
+        assert "No call has failed" in (await other.chat.send("/why")).text
+        answer = await other.chat.forge(CallTo(id=call).pack().encode())
+        assert "not there any more" in answer.answer
