@@ -210,6 +210,7 @@ class TelegramLeg:
         assert self._media is not None
         if key.fingerprint != call.key_fingerprint:
             raise CallError(HangupCause.INTERNAL, "the two ends of the call hold different keys")
+        self._stop()  # or nobody would close what is opened from here on
         self._up_at = time.monotonic()
         self._log.info("call established", versions=call.protocol.library_versions, p2p=bool(call.p2p_allowed))
         self._signalling = Signalling(self._account, self._peer, self._over)
