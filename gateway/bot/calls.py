@@ -112,7 +112,7 @@ def call_text(words: Words, house: UseCases, visit: Visit, record: CallRecord) -
         ),
         words("call-line", line=lines.get(record.line_id, words.label("call-line-gone"))) if record.line_id else "",
         words("call-ended", why=words.word(record.ending.cause), state=words.word(record.state)),
-        words("call-detail", detail=detail) if detail else "",
+        words("call-detail", detail=words.said(detail)) if detail else "",
         words("call-media", codec=record.format.value, path=media.path or "?", engine=media.engine or "?")
         if record.format is not None and record.answered_at is not None
         else "",

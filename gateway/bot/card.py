@@ -27,7 +27,7 @@ def status_text(words: Words, view: AccountView) -> Html:
     until = words("status-until", when=f"{status.until:%Y-%m-%d %H:%M} UTC") if status.until else ""
     return joined(
         words("session-status", light=light(view), status=words.word(status.state)),
-        until or (words("session-detail", detail=status.detail) if status.detail else ""),
+        until or (words("session-detail", detail=words.said(status.detail)) if status.detail else ""),
         words("session-calls", calls=view.calls, limit=view.account.call_limit),
         by="\n",
     )

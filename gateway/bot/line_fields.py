@@ -90,10 +90,8 @@ def _ask_field(visit: Visit, line: Line, field: str, wrong: str = "") -> Screen:
 
 
 def complaint(words: Words, error: GatewayError) -> Html:
-    """What was wrong, without the field's name in the program's words before it."""
-    text = str(error)
-    name, colon, sentence = text.partition(": ")
-    return words("field-wrong", what=sentence if colon and name.isidentifier() else text)
+    """What was wrong."""
+    return words("complaint", what=words.said(str(error)))
 
 
 # A new line
@@ -178,7 +176,7 @@ async def try_text(message: Message, visit: Visit, house: UseCases) -> Screen:
     try:
         number = house.lines.dry_run(visit.asker, line.id, text)
     except CallError as error:
-        return _ask_text(visit, line, words("complaint", what=str(error)))
+        return _ask_text(visit, line, complaint(words, error))
     result = words("rules-unsuited") if number is None else words("rules-number", number=cut(number, _SHOWN_MAX))
     return _ask_text(visit, line, joined(words("rules-tried", text=cut(text, _SHOWN_MAX)), result, by=" → "))
 

@@ -189,7 +189,9 @@ def line_text(words: Words, view: LineView, session: str) -> Html:
     rtt = words("line-rtt", ms=round(state.rtt_ms)) if state.rtt_ms is not None else ""
     return joined(
         words("line-title", name=line.name, session=session, kind=words.word(line.kind)),
-        words("line-state", light=LIGHTS[state.health], health=words.word(state.health), detail=state.detail),
+        words(
+            "line-state", light=LIGHTS[state.health], health=words.word(state.health), detail=words.said(state.detail)
+        ),
         rtt,
         by="\n",
     )
@@ -234,7 +236,7 @@ async def next_transport(_event: object, visit: Visit, house: UseCases, callback
             await house.lines.edit(visit.asker, line.id, fields)
             break
         except GatewayError as refused:
-            visit.say(str(refused))
+            visit.say(visit.words.said(str(refused)))
     else:
         visit.say(visit.words.label("line-transport-only", transport=line.transport.value.upper()), alert=True)
     return show_card(visit, house, line.id)

@@ -54,7 +54,7 @@ def notice_screen(words: Words, notice: Notice, session: str) -> Screen:
     key = f"notice-{notice.kind.value.replace('_', '-')}{'-over' if notice.over else ''}"
     values = {
         "session": session,
-        "detail": facts.get("detail") or words.label("none"),
+        "detail": words.said(facts.get("detail", "")) or words.label("none"),
         "line": facts.get("name", ""),
         "caller": facts.get("caller", ""),
         "banned": "yes" if facts.get("state") == "banned" else "no",

@@ -79,7 +79,7 @@ def after_connecting(visit: Visit, house: UseCases, view: AccountView, note: str
             screen = recommended_screen(words, view, settings, before=connected)
         except GatewayError as error:
             card = card_screen(visit, house, account_id)
-            screen = Screen(joined(connected, words("complaint", what=str(error)), card.text), card.rows)
+            screen = Screen(joined(connected, words("complaint", what=words.said(str(error))), card.text), card.rows)
         await visit.menu.show(screen)
 
     visit.then(read)

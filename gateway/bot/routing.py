@@ -40,7 +40,7 @@ def routing_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
             words("routing-title", name=line.name),
             now,
             words("routing-text", text=cut(view.text, _TEXT_MAX)) if view.text else "",
-            words("complaint", what=view.refused) if view.refused else "",
+            words("complaint", what=words.said(view.refused)) if view.refused else "",
             words("routing-help" if may else "routing-operators"),
         ),
         [

@@ -22,7 +22,7 @@ from gateway.bot.memory import Conversations
 from gateway.bot.screen import POPUP_MAX, Menu, Screen, cut, forget
 from gateway.bot.settings import BotSettings
 from gateway.bot.words import DEFAULT, LANGUAGES, Words, joined, spoken_by, words_of
-from gateway.control import Administrator, NotFoundError
+from gateway.control import Administrator, NotFoundError, StorageError
 from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
@@ -235,10 +235,13 @@ class Reception(BaseMiddleware):
             visit.anew()
         try:
             screen = await handler(event, data)
+        except StorageError as error:
+            log.warning("database failed a visit", user_id=visit.user.id, error=str(error))
+            visit.say(visit.words.label("not-now"), alert=True)  # how it is built is nobody's business
         except NotFoundError:
             visit.say(visit.words.label("gone"), alert=True)
         except GatewayError as error:
-            visit.say(str(error), alert=True)
+            visit.say(visit.words.said(str(error)), alert=True)
         except TelegramAPIError:
             raise
         except Exception:

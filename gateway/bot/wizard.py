@@ -339,7 +339,7 @@ async def _connected(visit: Visit, house: UseCases, logins: Logins, login: Logge
     try:
         view = await asyncio.shield(house.accounts.keep(visit.asker, login))
     except GatewayError as error:
-        return ended(visit.words, visit.words("complaint", what=str(error)))
+        return ended(visit.words, visit.words("complaint", what=visit.words.said(str(error))))
     return after_connecting(visit, house, view, note)
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import enum
 import functools
 import html
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,8 @@ LANGUAGES: Final = {"en": "English", "ru": "Русский"}
 DEFAULT: Final = "en"
 
 _CATALOGUES: Final = Path(__file__).parent / "locales"
+#: Grammars begin their sentences with the field's name in the program's words.
+_FIELD: Final = re.compile(r"\A[a-z_]+: ")
 
 
 class Html(str):
@@ -37,6 +41,7 @@ class Words:
         # Without the marks that isolate directions: they would be copied along with numbers and passwords.
         self._bundle = FluentBundle([language], use_isolating=False)
         self._bundle.add_resource(FluentResource((_CATALOGUES / f"{language}.ftl").read_text(encoding="utf-8")))
+        self._phrases = phrases_of(language)
 
     def __call__(self, key: str, **values: Any) -> Html:
         """Raises `KeyError` for a key or a value that is missing."""
@@ -49,6 +54,14 @@ class Words:
     def word(self, member: enum.StrEnum) -> str:
         """What a member of an enumeration is called: `LineHealth.UP` is at `line-health-up`."""
         return self._format(key_of(member), {})
+
+    def said(self, text: str) -> str:
+        """What a room below has said in English, for a person: in this language where it is known how."""
+        text = _FIELD.sub("", text, count=1)
+        for pattern, phrase in self._phrases:
+            if (found := pattern.fullmatch(text)) is not None:
+                return _filled(phrase, [self.said(value) for value in found.groups()])
+        return text
 
     def _format(self, key: str, values: dict[str, Any]) -> str:
         pattern = self._bundle.get_message(key).value
@@ -63,6 +76,20 @@ class Words:
 @functools.cache
 def words_of(language: str) -> Words:
     return Words(language)
+
+
+def phrases_of(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """English sentences, as patterns of what they are filled with, and what they are in a language."""
+    path = _CATALOGUES / f"{language}.phrases"
+    if not path.exists():
+        return []
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("# ")]
+    pairs = zip(lines[::2], lines[1::2], strict=True)
+    return [(re.compile(re.escape(english).replace(r"\{\}", "(.+?)"), re.DOTALL), phrase) for english, phrase in pairs]
+
+
+def _filled(phrase: str, values: Sequence[str]) -> str:
+    return re.sub(r"\{(\d)\}", lambda place: values[int(place[1]) - 1], phrase)
 
 
 def spoken_by(language_code: str | None) -> str:

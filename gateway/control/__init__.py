@@ -18,7 +18,7 @@ from gateway.control.settings import ControlSettings
 from gateway.control.subscriptions import Subscriptions, SubscriptionView
 from gateway.control.watchman import Watchman
 from gateway.provisioning import RECIPES, GrammarError, LineHealth, LineState, Recipe, RecipeKind
-from gateway.storage import Handover, Subscription
+from gateway.storage import Handover, StorageError, Subscription
 from gateway.telegram.account import AccountState, AccountStatus
 from gateway.telegram.recommended import Recommended
 
@@ -61,6 +61,7 @@ __all__ = [
     "RoutingView",
     "Routings",
     "Severity",
+    "StorageError",
     "Subscription",
     "SubscriptionView",
     "Subscriptions",

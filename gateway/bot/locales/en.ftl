@@ -18,7 +18,6 @@ to-help = ❓ Help
 connect = ➕ Connect a session
 
 complaint = ⚠️ { $what }
-field-wrong = ⚠️ { $what }
 note = ✅ { $what }
 gone = This is not there any more.
 stale = This button is from another time. Send /start for a fresh menu.

@@ -164,3 +164,94 @@ def test_the_language_is_the_apps_if_it_is_spoken(code: str | None, language: st
 )
 def test_russian_counts_as_russians_do(n: int, words: str) -> None:
     assert words in words_of("ru")("home-state", sessions=1, lines=n)
+
+
+#: The files whose sentences administrators read.
+TELLING = [
+    *(ROOM.parent / "control" / f"{name}.py" for name in ("accounts", "chat_settings", "handovers", "lines")),
+    *(ROOM.parent / "control" / f"{name}.py" for name in ("recommendations", "routings", "subscriptions")),
+    *(ROOM.parent / "provisioning" / f"{name}.py" for name in ("check", "grammar", "recipes", "state", "provisioner")),
+    *(ROOM.parent / "provisioning" / f"{name}.py" for name in ("readback", "routes")),
+    *(ROOM.parent / "telegram" / f"{name}.py" for name in ("account", "recommended", "side")),
+    ROOM.parent / "call" / "numbers.py",
+]
+#: What only operators get to read, or nobody who uses buttons.
+UNTRANSLATED = (
+    *("Only the operator grants", "Administrator {} has no", "; 0 is everybody.", "A limit is a number from 0"),
+    *("There is no", "is not offered to you", "the PBX registers as", "has no field", "is not known any more"),
+    *("kept online already", "Asterisk does not", "Asterisk keeps", "This gateway's Asterisk has no", "#tryinclude"),
+)
+
+
+def sentences() -> set[str]:
+    """The texts of those files, {} for what is filled in, without a field's name before them."""
+    found: set[str] = set()
+    for path in TELLING:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+                text = "".join(str(part) for part in parts)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                text = node.value
+            else:
+                continue
+            found.add(re.sub(r"^([a-z_]+|\{\}): ", "", text, count=1))
+    return found
+
+
+def errors_said() -> set[str]:
+    """Those of them that are raised, or are a line's state."""
+    said: set[str] = set()
+    for path in TELLING:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and re.search(
+                r"(GatewayError|GrammarError|LineState)$", ast.unparse(node.func)
+            ):
+                for inner in (one for argument in node.args for one in ast.walk(argument)):
+                    if isinstance(inner, ast.Constant | ast.JoinedStr):
+                        text = _template(inner)
+                        if " " in text and text in sentences() and text[:1] not in " ,.)”:;":
+                            said.add(text)
+    return said
+
+
+def _template(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.Constant):
+        text = str(node.value)
+    else:
+        text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return re.sub(r"^([a-z_]+|\{\}): ", "", text, count=1)
+
+
+def phrases(language: str) -> dict[str, str]:
+    lines = (ROOM / "locales" / f"{language}.phrases").read_text().splitlines()
+    lines = [line for line in lines if line and not line.startswith("# ")]
+    return dict(zip(lines[::2], lines[1::2], strict=True))
+
+
+def test_every_phrase_translates_a_sentence_that_is_said() -> None:
+    assert sorted(phrases("ru").keys() - sentences()) == []
+
+
+def test_every_sentence_that_is_raised_has_its_phrase() -> None:
+    missing = {text for text in errors_said() - phrases("ru").keys() if not any(part in text for part in UNTRANSLATED)}
+    fragments = {text for text in missing if any(text in whole and text != whole for whole in sentences())}
+    assert sorted(missing - fragments) == []
+
+
+def test_a_phrase_has_a_place_for_all_that_is_filled_in() -> None:
+    for english, russian in phrases("ru").items():
+        places = {int(place) for place in re.findall(r"\{(\d)\}", russian)}
+        assert places <= set(range(1, english.count("{}") + 1)), english
+
+
+def test_what_is_filled_into_a_sentence_is_translated_too() -> None:
+    said = words_of("ru").said
+    text = "127.0.0.1:5060 answers the registration with SIP 403: it does not know the login."
+    assert said(text) == "127.0.0.1:5060 отвечает на регистрацию SIP 403: не знает такого логина."
+    assert said(
+        "trusted: “x” won't do: a trusted address is an IP address or a subnet, such as “203.0.113.5” or"
+        " “203.0.113.0/28”."
+    ).startswith("«x» не подойдёт: доверенный адрес")
+    assert said("Nobody has said this.") == "Nobody has said this."
+    assert words_of("en").said("name: A name has …") == "A name has …"
