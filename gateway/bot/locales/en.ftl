@@ -310,7 +310,7 @@ line-new-step =
     <b>New line · { $step } of { $steps }</b>
     { $kind }
 line-new-name = Line { $number }
-field-asked = Send me: <b>{ $field }</b>
+field-asked = <b>{ $field }</b>
 
 credentials =
     🔑 <b>Type this into the PBX</b>
@@ -398,9 +398,9 @@ routing-text = <pre>{ $text }</pre>
 routing-help = Pick a recipe. You see what it becomes in the dialplan before anything is changed.
 routing-operators = On this gateway only its operator changes this.
 routing-clear = 🧹 Straight to the number
-routing-step = 🧭 <b>{ $recipe }</b> · { $step } of { $steps }
+routing-step = <b>{ $recipe }</b> · { $step } of { $steps }
 routing-skip = ⏭ Leave empty
-routing-preview = 🧭 <b>{ $recipe }</b>: this is what the dialplan will have
+routing-preview = <b>{ $recipe }</b>: this is what the dialplan will have
 routing-apply = ✅ Apply
 routing-number-number = Send me the number on the PBX that all calls go to, such as <code>200</code>.
 routing-hours-times = Send me from when until when you are open, such as <code>09:00-18:00</code>.

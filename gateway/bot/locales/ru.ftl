@@ -312,7 +312,7 @@ line-new-step =
     <b>Новая линия · { $step } из { $steps }</b>
     { $kind }
 line-new-name = Линия { $number }
-field-asked = Пришлите: <b>{ $field }</b>
+field-asked = <b>{ $field }</b>
 
 credentials =
     🔑 <b>Введите это в АТС</b>
@@ -400,9 +400,9 @@ routing-text = <pre>{ $text }</pre>
 routing-help = Выберите рецепт. Прежде чем что-то изменится, вы увидите, чем он станет в диалплане.
 routing-operators = На этом шлюзе это меняет только его оператор.
 routing-clear = 🧹 Прямо на номер
-routing-step = 🧭 <b>{ $recipe }</b> · { $step } из { $steps }
+routing-step = <b>{ $recipe }</b> · { $step } из { $steps }
 routing-skip = ⏭ Оставить пустым
-routing-preview = 🧭 <b>{ $recipe }</b>: вот что будет в диалплане
+routing-preview = <b>{ $recipe }</b>: вот что будет в диалплане
 routing-apply = ✅ Применить
 routing-number-number = Пришлите номер на АТС, куда пойдут все звонки, например <code>200</code>.
 routing-hours-times = Пришлите часы работы, например <code>09:00-18:00</code>.

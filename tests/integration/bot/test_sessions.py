@@ -76,7 +76,7 @@ async def test_settings_of_the_chats_are_switches_and_texts(town: Town, boss: Bo
     await card(boss)
     await boss.go("Chats", "Keypad, calls from Telegram", "Redial", "Message processing")
     assert chat() == ChatSettings(keypad_in=True, redial=True, messages=True)
-    assert "Send me" in (await boss.go("⬜️ Autoreply")).text  # it needs its text first
+    assert "answered with" in (await boss.go("⬜️ Autoreply")).text  # it needs its text first
     assert "⬜️ Autoreply" in (await boss.go("Cancel")).labels
     await boss.go("⬜️ Autoreply")
     assert "✅ Autoreply" in (await boss.chat.send("Please call us <b>.")).labels
