@@ -3,7 +3,7 @@
 #   make demo    a call each way between a phone and a Telegram user, on this machine alone
 #   make test    all tests                         make test ARGS="-k answer"
 #   make lint    style, types, import rules
-#   make bench   speed, as a table and in build/bench.json
+#   make bench   speed, as tables and in build/bench.json   make bench ARGS=--quick
 #   make image   a container image of the gateway  make image DOCKER=podman ARGS="--format docker"
 #   make lock    the lock files, from pyproject.toml  make lock ARGS=--upgrade
 #   make clean   remove all that the commands above made

@@ -11,10 +11,11 @@ import bisect
 import contextlib
 import socket
 import struct
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 #: Source: packet(7); linux/if_ether.h, linux/if_packet.h; asm-generic/socket.h.
@@ -24,6 +25,8 @@ _SO_TIMESTAMPNS: Final = 35
 _BUFFER_BYTES: Final = 1 << 22
 _UDP: Final = 17
 _RTP_HEADER_BYTES: Final = 12
+#: A sentence takes longer to be said again, and nothing takes so long through Asterisk.
+_APART_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +107,41 @@ def ways(noted: Iterable[Datagram], phone: int, workers: Iterable[Set[int]]) -> 
         workers: The UDP ports of each worker; none carries two calls, or what it sends could not be told apart.
     """
     audio = [one for one in noted if one.is_audio]
-    said = _once(one for one in audio if one.source == phone)
+    said = _rare(one for one in audio if one.source == phone)
     to_worker = [one for one in audio if one.source != phone and one.sound in said]
     rtp = {one.target for one in to_worker}
-    from_worker = _once(one for one in audio if one.source in rtp)
+    from_worker = _rare(one for one in audio if one.source in rtp)
     to_phone = [one for one in audio if one.target == phone and one.sound in from_worker]
     media = set().union(*(ports for ports in workers if ports & rtp)) - rtp
     srtp = [one.at for one in audio if one.source in media]
     return Ways(
-        asterisk_out=[one.at - said[one.sound] for one in to_worker],
+        asterisk_out=_since(said, to_worker),
         worker_out=_until_next((one.at for one in to_worker), srtp),
-        asterisk_in=[one.at - from_worker[one.sound] for one in to_phone],
+        asterisk_in=_since(from_worker, to_phone),
     )
 
 
-def _once(datagrams: Iterable[Datagram]) -> dict[bytes, float]:
-    """When each sound passed, of those that passed but once: silence is always the same."""
-    at = [(one.sound, one.at) for one in datagrams]
-    times = Counter(sound for sound, _ in at)
-    return {sound: when for sound, when in at if times[sound] == 1}
+def _rare(datagrams: Iterable[Datagram]) -> dict[bytes, list[float]]:
+    """When each sound passed, in order, of those that never came twice at about the same time, as silence does."""
+    at: defaultdict[bytes, list[float]] = defaultdict(list)
+    for one in datagrams:
+        at[one.sound].append(one.at)
+    return {
+        sound: times
+        for sound, times in at.items()
+        if all(later - earlier > _APART_S for earlier, later in pairwise(times))
+    }
+
+
+def _since(given: dict[bytes, list[float]], got: Iterable[Datagram]) -> list[float]:
+    """From the moment that each sound was given to Asterisk to the one that it was got from it."""
+    kept = []
+    for one in got:
+        times = given[one.sound]
+        place = bisect.bisect_right(times, one.at) - 1
+        if place >= 0 and one.at - times[place] < _APART_S:
+            kept.append(one.at - times[place])
+    return kept
 
 
 def _until_next(came: Iterable[float], left: list[float]) -> list[float]:

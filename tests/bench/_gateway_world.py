@@ -139,7 +139,7 @@ def _footprint(pid: int) -> Footprint:
 
 
 @asynccontextmanager
-async def serving(folder: Path, engine: str = "auto") -> AsyncIterator[Served]:
+async def serving(folder: Path, engine: str = "auto", workers: int | None = None) -> AsyncIterator[Served]:
     """`siptg serve` with an account that is online and a line; the telephone has registered there."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     async with Sandbox(folder / "telegram") as sandbox:
@@ -148,7 +148,7 @@ async def serving(folder: Path, engine: str = "auto") -> AsyncIterator[Served]:
             sandbox,
             folder / "gateway",
             asterisk={"udp_port": free_port("127.0.0.1", SOCK_DGRAM), "tls_port": 0},
-            media={"engine": engine},
+            media={"engine": engine, "workers": workers},
         )
         login, password = await _furnish(sandbox, settings)
         said: deque[dict[str, Any]] = deque(maxlen=200)
@@ -156,8 +156,18 @@ async def serving(folder: Path, engine: str = "auto") -> AsyncIterator[Served]:
             _process(settings, said) as node,
             Phone(login, password, ("127.0.0.1", settings.asterisk.udp_port or 0)) as phone,
         ):
-            await phone.register()
+            await _register(phone)
             yield Served(sandbox, business, phone, settings.state, node, said)
+
+
+async def _register(phone: Phone) -> None:
+    """Register as telephones do: again, if it is refused while the gateway is only starting."""
+    for _ in range(10):
+        with contextlib.suppress(PhoneError):
+            await phone.register()
+            return
+        await asyncio.sleep(0.5)
+    await phone.register()
 
 
 async def _furnish(sandbox: Sandbox, settings: Settings) -> tuple[str, str]:
@@ -211,7 +221,7 @@ def _environment(settings: Settings) -> Iterator[tuple[str, str]]:
             "KEY_FILE": settings.telegram.key_file,
         },
         "ASTERISK": {"BIND": "127.0.0.1", "UDP_PORT": settings.asterisk.udp_port, "TCP_PORT": 0, "TLS_PORT": 0},
-        "MEDIA": {"ENGINE": settings.media.engine},
+        "MEDIA": {"ENGINE": settings.media.engine, "WORKERS": settings.media.most_workers},
     }
     for name, fields in slices.items():
         yield from ((f"SIPTG_{name}__{key}", str(value)) for key, value in fields.items())

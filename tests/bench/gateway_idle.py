@@ -10,8 +10,8 @@ from typing import Final
 from ._gateway_world import Footprint, Row, load, serving
 
 #: What a start leaves to do is done by then.
-_SETTLED_S: Final = 6.0
-_MEASURED_S: Final = 12.0
+_SETTLED_S: Final = 4.0
+_MEASURED_S: Final = 10.0
 
 
 async def _idle(settled_s: float, measured_s: float) -> list[Row]:

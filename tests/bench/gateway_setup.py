@@ -170,4 +170,4 @@ def _rows(name: str, seconds: Sequence[float], engine: str) -> list[Row]:
 def run(quick: bool = False) -> list[Row]:
     if quick:
         return asyncio.run(_set_up("tgcall", 6))
-    return [row for engine, calls in (("tgcall", 20), ("ntgcalls", 8)) for row in asyncio.run(_set_up(engine, calls))]
+    return [row for engine, calls in (("tgcall", 15), ("ntgcalls", 6)) for row in asyncio.run(_set_up(engine, calls))]
