@@ -53,7 +53,7 @@ async def show_help(_event: object, visit: Visit) -> Screen:
     return Screen(words("help"), [[to_home(words)]])
 
 
-@leftovers.message()
+@leftovers.message(F.text | F.contact | F.photo | F.sticker | F.voice | F.video | F.document | F.location)
 async def not_expected(_event: object, visit: Visit, house: UseCases) -> Screen:
     visit.say(visit.words.label("not-expected"), alert=True)
     return home(visit, house)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import re
 from pathlib import Path
 
@@ -183,6 +184,7 @@ UNTRANSLATED = (
 )
 
 
+@functools.cache
 def sentences() -> set[str]:
     """The texts of those files, {} for what is filled in, without a field's name before them."""
     found: set[str] = set()
