@@ -19,8 +19,8 @@ async def _idle(settled_s: float, measured_s: float) -> list[Row]:
         async with serving(Path(folder)) as gateway:
             await asyncio.sleep(settled_s)
             share = await gateway.processor_share(measured_s)
-            held = gateway.footprint()
-    rows: list[Row] = []
+            held, alone = gateway.footprint(), gateway.held_alone()
+    rows: list[Row] = [{"name": "idle, memory on a machine of its own", "value": alone, "unit": "MB", "of": "all"}]
     held["all"], share["all"] = sum(held.values(), Footprint(0.0, 0.0)), sum(share.values())
     for part in held:
         rows.append({"name": "idle, memory (PSS)", "value": held[part].pss, "unit": "MB", "of": part})
