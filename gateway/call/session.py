@@ -151,10 +151,10 @@ class CallSession:
         try:
             async with asyncio.timeout(RELEASE_S):
                 await asyncio.gather(self._near.release(ending), self._far.release(ending))
-                record.media = await self._media.close()
         except TimeoutError:
             log.error("call was not released in time", seconds=RELEASE_S)
         finally:
+            record.media = await self._media.close()
             record.format = self._media.format
             record.ended_at = _now()
             self._move(CallState.ENDED)

@@ -11,7 +11,7 @@ from gateway.provisioning.render import Section
 Reported = Mapping[tuple[str, str], Mapping[str, str]]
 
 #: Options whose running value is told in another form, or not at all; their objects are looked for all the same.
-_UNTOLD: Final = frozenset({"type", "deny", "permit", "match"})
+_UNTOLD: Final = frozenset({"type", "deny", "permit", "match", "send_connected_line"})
 
 
 def difference(sections: Iterable[Section], reported: Reported) -> str | None:

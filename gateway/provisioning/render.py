@@ -43,6 +43,7 @@ _ALWAYS: Final = (
     ("trust_id_inbound", "yes"),
     ("trust_id_outbound", "yes"),
     ("send_pai", "yes"),  # carries Telegram's name for an error on a refusal, and the caller on a call
+    ("send_connected_line", "no"),  # which would cost a re-INVITE right after each answer
     ("allow_transfer", "no"),
     ("allow_subscribe", "no"),
     ("allow_overlap", "no"),

@@ -275,6 +275,9 @@ class PhoneCall:
     async def run_in(self, behaviour: Behaviour, codecs: tuple[str, ...]) -> None:
         offer = Sdp.parse(self.invite.body)
         await self.sound.open(self._phone.host)
+        if self._ended.done():  # cancelled in that moment
+            self.sound.close()
+            return
         self._sdp = offer and offer.answer(self._phone.host, self.sound.port, codecs, self._ptime_ms)
         if offer is None or self._sdp is None:
             self.refuse(488)
