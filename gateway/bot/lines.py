@@ -156,7 +156,7 @@ def line_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
     routing = LineDo(id=line.id, act=LineAct.ROUTING)
     credentials = button(words.label("line-credentials"), LineDo(id=line.id, act=LineAct.CREDENTIALS))
     return Screen(
-        joined(line_text(words, view, title(session))),
+        joined(line_text(words, view, title(session)), _our_address(visit, house, line)),
         [
             [on_off, ask("priority")],
             [credentials] if line.kind is LineKind.PBX_REGISTERS else [],
@@ -177,6 +177,14 @@ def line_screen(visit: Visit, house: UseCases, line_id: int) -> Screen:
             [to_lines(words, line.account_id), button(words.label("refresh"), LineTo(id=line.id))],
         ],
     )
+
+
+def _our_address(visit: Visit, house: UseCases, line: Line) -> Html | str:
+    """What a PBX has to know of us that nobody gives a login to."""
+    if line.kind is not LineKind.TRUNK:
+        return ""
+    host, port = house.lines.address(visit.asker, line.id)
+    return visit.words("line-our-address", address=f"{host}:{port}", transport=line.transport.value.upper())
 
 
 def _recipe(words: Words, house: UseCases, visit: Visit, line_id: int) -> str:

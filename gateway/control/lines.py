@@ -95,6 +95,10 @@ class Lines:
         host, port = self._address(line.transport)
         return Credentials(line.login, line.password, host, port, line.transport)
 
+    def address(self, asker: Asker, line_id: int) -> tuple[str, int]:
+        """Where this gateway takes the line's calls: what a PBX is told that does not register with us."""
+        return self._address(self._roster.line_for(asker, line_id).transport)
+
     def check(self, kind: LineKind, fields: Mapping[str, str]) -> None:
         """Whether these texts will do, of a line that is yet to be made. Raises `GrammarError`."""
         _values(kind, fields)

@@ -278,6 +278,7 @@ line-title =
 line-state =
     { $light } <b>{ $health }</b>
     { $detail }
+line-our-address = The PBX sends its calls to <code>{ $address }</code> ({ $transport }).
 line-rtt = It answers in { $ms } ms.
 line-credentials = 🔑 Login and password
 line-rules = 🔀 Number rules

@@ -280,6 +280,7 @@ line-title =
 line-state =
     { $light } <b>{ $health }</b>
     { $detail }
+line-our-address = АТС отправляет свои звонки на <code>{ $address }</code> ({ $transport }).
 line-rtt = Отвечает за { $ms } мс.
 line-credentials = 🔑 Логин и пароль
 line-rules = 🔀 Правила

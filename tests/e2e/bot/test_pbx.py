@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import SOCK_DGRAM
+from typing import Final
 
 import aiohttp
 import pytest
@@ -16,10 +18,12 @@ import pytest_asyncio
 from gateway.app import Gateway
 from gateway.control import Operator
 from gateway.demo.world import connect_account, settings_for
+from gateway.provisioning.ami import connected
 from gateway.sandbox.person import Chat, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.sip.embedded import Asterisk
+from gateway.sip.listen import free_port
 from gateway.sip.settings import AsteriskSettings
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -60,20 +64,29 @@ async def office(tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path) ->
             yield Office(sandbox, gateway, await person.chat("siptg_bot"), account)
 
 
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def without_lines(office: Office) -> AsyncIterator[None]:
+    """Each test makes its own line, and leaves none."""
+    yield
+    for view in office.gateway.lines.list(Operator()):
+        await office.gateway.lines.delete(Operator(), view.line.id)
+
+
 @asynccontextmanager
-async def pbx(folder: Path, sections: str) -> AsyncIterator[Asterisk]:
+async def pbx(folder: Path, sections: str, udp_port: int = 0) -> AsyncIterator[Asterisk]:
     """The customer's Asterisk, with what he typed into it."""
     custom = folder / "etc" / "siptg-custom"
     custom.mkdir(parents=True)
     (custom / "pjsip.conf").write_text(sections)
     (custom / "extensions.conf").write_text(DIALPLAN)
-    async with Asterisk(AsteriskSettings(bind=HOST, udp_port=0, tcp_port=0, tls_port=0), folder) as running:
+    async with Asterisk(AsteriskSettings(bind=HOST, udp_port=udp_port, tcp_port=0, tls_port=0), folder) as running:
         yield running
 
 
-async def dial_from(pbx: Asterisk, number: str) -> None:
+async def dial_from(pbx: Asterisk, number: str, endpoint: str = "") -> None:
     """Somebody at the PBX dials a number through the gateway, and hears himself."""
-    where = {"endpoint": f"PJSIP/{number}@gw", "context": "from-gateway", "extension": "100", "priority": "1"}
+    whom = endpoint or f"PJSIP/{number}@gw"
+    where = {"endpoint": whom, "context": "from-gateway", "extension": "100", "priority": "1"}
     url = f"{pbx.ari.url}/ari/channels"
     async with (
         aiohttp.ClientSession(headers=pbx.ari.headers) as session,
@@ -82,13 +95,33 @@ async def dial_from(pbx: Asterisk, number: str) -> None:
         assert answer.status == 200, await answer.text()
 
 
+async def call_both_ways(office: Office, theirs: Asterisk, caller: User) -> None:
+    """A user calls the account, and the PBX the user."""
+    robot = await office.sandbox.robots.add(caller, audio="tone:440")
+    try:
+        await robot.call(office.account)
+        await robot.wait("connected")
+        await robot.hang_up()
+        await robot.wait("ended")
+        await dial_from(theirs, f"+{caller.phone}")
+        await robot.wait("connected")
+        await robot.hang_up()
+    finally:
+        await robot.remove()
+
+
+#: What the transport button shows on the way to each.
+BEFORE: Final[dict[str, tuple[str, ...]]] = {"UDP": (), "TCP": ("UDP",), "TLS": ("UDP", "TCP")}
+
+
 @pytest.mark.parametrize("transport", ["UDP", "TCP", "TLS"])
 async def test_a_pbx_registers_and_calls_go_both_ways(office: Office, transport: str, tmp_path: Path) -> None:
     chat, sandbox = office.chat, office.sandbox
-    await chat.send("/lines")
+    await chat.say("/lines")
+    await chat.see("No line yet")
     await chat.press("New line")
     card = await chat.press("PBX → gateway")
-    for before in {"UDP": (), "TCP": ("UDP",), "TLS": ("UDP", "TCP")}[transport]:
+    for before in BEFORE[transport]:
         card = await chat.press(f"Transport: {before}")
     if transport == "TLS":
         card = await chat.press("SRTP: off")
@@ -133,17 +166,83 @@ match = {HOST}
     async with pbx(tmp_path / "pbx", sections) as theirs:
         await chat.press("Refresh", on=card)
         await chat.see("🟢 Up")
-        caller = sandbox.create_user(f"+155507{len(transport)}{ord(transport[1])}", "Caller")
-        robot = await sandbox.robots.add(caller, audio="tone:440")
-        await robot.call(office.account)
-        await robot.wait("connected")
-        await robot.hang_up()
-        await robot.wait("ended")
-        await dial_from(theirs, f"+{caller.phone}")
-        await robot.wait("connected")
-        await robot.hang_up()
-        await robot.remove()
-    await chat.send("/lines")
-    await chat.press("Line 1")
-    await chat.press("Delete")
-    await chat.press("Yes, delete it")
+        caller = sandbox.create_user(f"+1555070{len(BEFORE[transport])}", "Caller")
+        await call_both_ways(office, theirs, caller)
+
+
+async def test_a_pbx_that_is_known_by_its_address_calls_and_is_called(office: Office, tmp_path: Path) -> None:
+    chat, sandbox = office.chat, office.sandbox
+    port = free_port(HOST, SOCK_DGRAM)
+    await chat.say("/lines")
+    await chat.see("No line yet")
+    await chat.press("New line")
+    await chat.press("IP ⇿ IP")
+    await chat.send(f"{HOST}:{port}")
+    shown = (await chat.see("sends its calls to")).text
+    [ours] = re.findall(r"sends its calls to (\S+) \(UDP\)", shown)
+    sections = f"""[gw]
+type = aor
+contact = sip:{ours}
+[gw]
+type = endpoint
+context = from-gateway
+disallow = all
+allow = alaw
+aors = gw
+direct_media = no
+[gw-identify]
+type = identify
+endpoint = gw
+match = {HOST}
+"""
+    async with pbx(tmp_path / "pbx", sections, port) as theirs:
+        await chat.see("🟢 Up")
+        await call_both_ways(office, theirs, sandbox.create_user("+15550799", "Caller"))
+
+
+async def test_the_gateway_registers_with_a_pbx_and_wrong_answers_are_explained(office: Office, tmp_path: Path) -> None:
+    chat = office.chat
+    port = free_port(HOST, SOCK_DGRAM)
+    sections = """[100]
+type = aor
+max_contacts = 1
+[100-auth]
+type = auth
+auth_type = userpass
+username = 100
+password = right-secret
+[100]
+type = endpoint
+context = from-gateway
+disallow = all
+allow = alaw
+aors = 100
+auth = 100-auth
+direct_media = no
+"""
+    async with pbx(tmp_path / "pbx", sections, port) as theirs:
+        await chat.say("/lines")
+        await chat.see("No line yet")
+        await chat.press("New line")
+        await chat.press("Gateway → PBX")
+        await chat.send(f"{HOST}:{port}")
+        await chat.send("100")
+        await chat.send("wrong-secret")
+        await chat.see("does not accept the login or the password")
+        await chat.press("Password: •••")
+        await chat.send("right-secret")
+        await chat.see("🟢 Up")
+        robot = await office.sandbox.robots.add(office.sandbox.create_user("+15550788", "Caller"), audio="tone:440")
+        try:
+            await robot.call(office.account)
+            await robot.wait("connected")
+            await robot.hang_up()
+            await robot.wait("ended")
+            # What the gateway registered, but for the user part: there goes whom the PBX means.
+            async with connected(theirs.ami, lambda event: None) as ami:
+                [contact] = [one["uri"] for one in await ami.act("PJSIPShowContacts") if "uri" in one]
+            await dial_from(theirs, "", f"PJSIP/100/{contact.replace('sip:100@', 'sip:+15550788@')}")
+            await robot.wait("connected")
+            await robot.hang_up()
+        finally:
+            await robot.remove()
