@@ -47,13 +47,19 @@ CALLS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What processes hold of the memory, in MB: PSS shares out what several have in common, RSS counts it in each."""
+    """What processes hold of the memory, in MB.
 
-    rss: float
-    pss: float
+    Attributes:
+        rss, pss: With the pages of files: RSS counts a shared one in each process, PSS shares it out among them.
+        own: Without: nobody shares these.
+    """
+
+    rss: float = 0.0
+    pss: float = 0.0
+    own: float = 0.0
 
     def __add__(self, other: Footprint) -> Footprint:
-        return Footprint(self.rss + other.rss, self.pss + other.pss)
+        return Footprint(self.rss + other.rss, self.pss + other.pss, self.own + other.own)
 
 
 @dataclass(slots=True)
@@ -107,7 +113,7 @@ class Served:
         return found
 
     def footprint(self) -> dict[str, Footprint]:
-        return {part: sum((_footprint(pid) for pid in pids), Footprint(0.0, 0.0)) for part, pids in self.pids().items()}
+        return {part: sum((_footprint(pid) for pid in pids), Footprint()) for part, pids in self.pids().items()}
 
     def held_alone(self) -> float:
         """The memory, in MB, that the gateway would hold on a machine where nobody shares files' pages with it.
@@ -143,12 +149,12 @@ def processor_s(pid: int) -> float:
 
 def _footprint(pid: int) -> Footprint:
     """Source: proc(5), /proc/pid/smaps_rollup."""
-    kib = {"Rss": 0, "Pss": 0}
+    kib = {"Rss": 0, "Pss": 0, "Anonymous": 0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, _, value = line.partition(":")
         if name in kib:
             kib[name] = int(value.split()[0])
-    return Footprint(kib["Rss"] * 1024 / 1e6, kib["Pss"] * 1024 / 1e6)
+    return Footprint(*(size * 1024 / 1e6 for size in kib.values()))
 
 
 def _mappings(pid: int) -> tuple[int, Counter[tuple[str, str]]]:

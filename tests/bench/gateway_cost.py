@@ -87,7 +87,7 @@ async def _measured(gateway: Served, climb: Climb, people: Sequence[User]) -> li
         if first is None:
             first = held  # the pool has grown to its size with the first call
         else:
-            grown = {part: (held[part].pss - first[part].pss) / (number - climb.numbers[0]) for part in PARTS}
+            grown = {part: (held[part].own - first[part].own) / (number - climb.numbers[0]) for part in PARTS}
             grown["all"] = sum(grown.values())
             rows += [
                 {"name": "memory a call", "value": value, "unit": "MB", "of": of, **with_}

@@ -21,7 +21,7 @@ async def _idle(settled_s: float, measured_s: float) -> list[Row]:
             share = await gateway.processor_share(measured_s)
             held, alone = gateway.footprint(), gateway.held_alone()
     rows: list[Row] = [{"name": "idle, memory on a machine of its own", "value": alone, "unit": "MB", "of": "all"}]
-    held["all"], share["all"] = sum(held.values(), Footprint(0.0, 0.0)), sum(share.values())
+    held["all"], share["all"] = sum(held.values(), Footprint()), sum(share.values())
     for part in held:
         rows.append({"name": "idle, memory (PSS)", "value": held[part].pss, "unit": "MB", "of": part})
         rows.append({"name": "idle, memory (RSS)", "value": held[part].rss, "unit": "MB", "of": part})
