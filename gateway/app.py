@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -40,6 +40,9 @@ from gateway.telegram.login import Login, log_out
 from gateway.telegram.side import TelegramSide
 
 log = structlog.get_logger(__name__)
+
+#: Hundreds of lines take a few seconds; a start does not wait longer for an Asterisk that can't be configured.
+LINES_S: Final = 10.0
 
 
 class Gateway:
@@ -122,6 +125,7 @@ class Gateway:
         self.accounts, self.lines, self.calls = use_cases.accounts, use_cases.lines, use_cases.calls
         await use_cases.routings.apply()
         await self.lines.apply()
+        await self.provisioner.settled(LINES_S)  # a PBX that registers at once must not be turned away
         self.accounts.bring_online()
         await house.enter_async_context(rpc.serving(settings.state, use_cases))
         if settings.bot.token.get_secret_value():

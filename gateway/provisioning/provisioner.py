@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Self
@@ -71,6 +71,7 @@ class Provisioner:
         self._ami: Ami | None = None
         self._turn = asyncio.Lock()
         self._told_lines = asyncio.Event()
+        self._settled = asyncio.Event()
         self._failing: dict[int, str] = {}
         self._failed = asyncio.Event()
         self._recipes: dict[int, Recipe] = {}
@@ -154,6 +155,12 @@ class Provisioner:
         """Raises `AsteriskAwayError`."""
         self._refused_recipes = await self._routes.reconcile(ami, self._recipes)
 
+    async def settled(self, within_s: float) -> None:
+        """Wait until the lines are in Asterisk, at most so long: where it can't be reached they follow later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._settled.wait()
+
     # Life
 
     async def _live(self) -> None:
@@ -191,6 +198,7 @@ class Provisioner:
             self._ami = ami
             self._tell_all()
         log.info("lines applied", lines=len(self._lines), refused=len(self._refused))
+        self._settled.set()
         async with asyncio.TaskGroup() as group:
             chores = [group.create_task(self._explain_failures()), group.create_task(self._retry_refused(ami))]
             await ami.lost()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import SOCK_DGRAM
+from socket import SOCK_DGRAM, SOCK_STREAM
 from typing import Final
 
 import aiohttp
@@ -20,6 +20,7 @@ from gateway.control import Operator
 from gateway.demo.world import connect_account, settings_for
 from gateway.provisioning.ami import connected
 from gateway.sandbox.person import Chat, Person
+from gateway.sandbox.phone import Phone, PhoneError
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.sip.embedded import Asterisk
@@ -73,13 +74,14 @@ async def without_lines(office: Office) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def pbx(folder: Path, sections: str, udp_port: int = 0) -> AsyncIterator[Asterisk]:
-    """The customer's Asterisk, with what he typed into it."""
+async def pbx(folder: Path, sections: str, **ports: int) -> AsyncIterator[Asterisk]:
+    """The customer's Asterisk, with what he typed into it; `udp_port` and so on where they matter."""
     custom = folder / "etc" / "siptg-custom"
     custom.mkdir(parents=True)
     (custom / "pjsip.conf").write_text(sections)
     (custom / "extensions.conf").write_text(DIALPLAN)
-    async with Asterisk(AsteriskSettings(bind=HOST, udp_port=udp_port, tcp_port=0, tls_port=0), folder) as running:
+    settings = AsteriskSettings.model_validate({"bind": HOST, "udp_port": 0, "tcp_port": 0, "tls_port": 0} | ports)
+    async with Asterisk(settings, folder) as running:
         yield running
 
 
@@ -170,34 +172,80 @@ match = {HOST}
         await call_both_ways(office, theirs, caller)
 
 
-async def test_a_pbx_that_is_known_by_its_address_calls_and_is_called(office: Office, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["UDP", "TCP", "TLS"])
+async def test_a_pbx_that_is_known_by_its_address_calls_and_is_called(
+    office: Office, transport: str, tmp_path: Path
+) -> None:
     chat, sandbox = office.chat, office.sandbox
-    port = free_port(HOST, SOCK_DGRAM)
+    port = free_port(HOST, SOCK_DGRAM if transport == "UDP" else SOCK_STREAM)
     await chat.say("/lines")
     await chat.see("No line yet")
     await chat.press("New line")
     await chat.press("IP ⇿ IP")
     await chat.send(f"{HOST}:{port}")
-    shown = (await chat.see("sends its calls to")).text
-    [ours] = re.findall(r"sends its calls to (\S+) \(UDP\)", shown)
+    card = await chat.see("sends its calls to")
+    for before in BEFORE[transport]:
+        card = await chat.press(f"Transport: {before}")
+    if transport == "TLS":
+        card = await chat.press("SRTP: off")
+    [ours] = re.findall(rf"sends its calls to (\S+) \({transport}\)", card.text)
     sections = f"""[gw]
 type = aor
-contact = sip:{ours}
+contact = sip:{ours};transport={transport.lower()}
 [gw]
 type = endpoint
+transport = transport-{transport.lower()}
 context = from-gateway
 disallow = all
 allow = alaw
 aors = gw
 direct_media = no
+media_encryption = {"sdes" if transport == "TLS" else "no"}
 [gw-identify]
 type = identify
 endpoint = gw
 match = {HOST}
 """
-    async with pbx(tmp_path / "pbx", sections, port) as theirs:
+    async with pbx(tmp_path / "pbx", sections, **{f"{transport.lower()}_port": port}) as theirs:
+        if transport != "UDP":
+            # It was not there when the line was made, and a connection was refused; off and on, the line is tried anew.
+            await chat.press("On", on=card)
+            await chat.press("Off")
         await chat.see("🟢 Up")
-        await call_both_ways(office, theirs, sandbox.create_user("+15550799", "Caller"))
+        caller = sandbox.create_user(f"+1555079{len(BEFORE[transport])}", "Caller")
+        await call_both_ways(office, theirs, caller)
+
+
+async def test_a_pbx_that_does_not_answer_is_said_not_to(office: Office) -> None:
+    chat = office.chat
+    await chat.say("/lines")
+    await chat.see("No line yet")
+    await chat.press("New line")
+    await chat.press("IP ⇿ IP")
+    await chat.send(f"{HOST}:{free_port(HOST, SOCK_DGRAM)}")
+    await chat.see("🔴 Down")
+
+
+async def test_wrong_password_and_untrusted_address_are_refused_and_explained(office: Office) -> None:
+    chat = office.chat
+    await chat.say("/lines")
+    await chat.see("No line yet")
+    await chat.press("New line")
+    card = await chat.press("PBX → gateway")
+    [view] = office.gateway.lines.list(Operator())
+    given = office.gateway.lines.credentials(Operator(), view.line.id)
+    async with Phone(given.login, "not-the-password", (HOST, given.port)) as stranger:
+        with pytest.raises(PhoneError):
+            await stranger.register()
+    await chat.press("Refresh", on=card)
+    await chat.see("the password is wrong")
+    await chat.press("Trusted IPs: –")
+    await chat.send("203.0.113.5")
+    await chat.see("Trusted IPs: 203.0.113.5")
+    async with Phone(given.login, given.password, (HOST, given.port)) as elsewhere:
+        with pytest.raises(PhoneError):
+            await elsewhere.register()
+    await chat.see("not one of the trusted addresses")
 
 
 async def test_the_gateway_registers_with_a_pbx_and_wrong_answers_are_explained(office: Office, tmp_path: Path) -> None:
@@ -220,7 +268,7 @@ aors = 100
 auth = 100-auth
 direct_media = no
 """
-    async with pbx(tmp_path / "pbx", sections, port) as theirs:
+    async with pbx(tmp_path / "pbx", sections, udp_port=port) as theirs:
         await chat.say("/lines")
         await chat.see("No line yet")
         await chat.press("New line")
