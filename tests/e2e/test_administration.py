@@ -58,6 +58,7 @@ async def number_asked_for(stage: Stage) -> str:
     async with stage.user() as robot:
         call = await stage.called(robot)
         await call.answered()
+        await stage.up()
         await call.hang_up()
         await stage.record(before)
         await stage.nothing_left()

@@ -291,6 +291,7 @@ async def test_no_name_is_taken_for_syntax(stage: Stage, name: str) -> None:
         assert call.invite.get("X-TG-ID") == str(someone.id)
         assert not call.invite.get("X-Evil")
         assert len(call.invite.get("From")) < 400
+        await stage.up()
         await call.hang_up()
         await user.wait("ended")
     await stage.nothing_left()
