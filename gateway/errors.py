@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Self
 
 
 class HangupCause(enum.StrEnum):
@@ -65,3 +66,8 @@ class CallError(GatewayError):
     def __init__(self, cause: HangupCause, detail: str = "", retry_after_s: int | None = None) -> None:
         super().__init__(detail or cause.value)
         self.ending = Ending(cause, detail, retry_after_s)
+
+    @classmethod
+    def of(cls, ending: Ending) -> Self:
+        """The same, as an exception."""
+        return cls(ending.cause, ending.detail, ending.retry_after_s)

@@ -111,8 +111,7 @@ async def _dial(leg: Leg, route: Route, alerting: Alerting) -> CallError | None:
         if dial.done():
             dial.result()
             return None
-        ending = ear.result()
-        return CallError(ending.cause, ending.detail, ending.retry_after_s)
+        return CallError.of(ear.result())
     except CallError as failure:
         return failure
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.call.model import Account, Direction, Line, Route
+from gateway.call.model import Account, Direction, Route
 from gateway.call.numbers import caller_of, dialled_peer
 from gateway.call.ports import Directory, Offer
 from gateway.errors import CallError, HangupCause
@@ -42,13 +42,7 @@ def _to_sip(offer: Offer, directory: Directory) -> list[Route]:
         raise CallError(HangupCause.NO_LINE, "the session account has no line that is switched on")
     user = offer.caller.user
     assert user is not None, "an offer from Telegram names its user"
-    return [
-        Route(account, line, line.number or account.phone, caller_of(user, line)) for line in sorted(lines, key=_rank)
-    ]
-
-
-def _rank(line: Line) -> tuple[int, int]:
-    return line.priority, line.id
+    return [Route(account, line, line.number or account.phone, caller_of(user, line)) for line in lines]
 
 
 def _enabled(account: Account | None) -> Account:

@@ -104,7 +104,7 @@ class CallSession:
     async def _until(self, who: str, ear: Callable[[], Awaitable[Ending]]) -> None:
         ending = await ear()
         self._ended_by = who
-        raise CallError(ending.cause, ending.detail, ending.retry_after_s)
+        raise CallError.of(ending)
 
     async def _story(self, to: str, caller: Party) -> None:
         self._move(CallState.DIALLING)

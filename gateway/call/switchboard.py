@@ -134,7 +134,7 @@ class Switchboard:
     async def _connect(self, offer: Offer, record: CallRecord) -> None:
         """Admit and route the offer, then carry the call to its end."""
         if self._draining:
-            raise CallError(_DRAINING.cause, _DRAINING.detail)
+            raise CallError.of(_DRAINING)
         found = routes(offer, self._directory)
         record.account_id, record.line_id = found[0].account.id, found[0].line.id
         self._admit(offer.call_id, found[0])
