@@ -137,7 +137,7 @@ class Subscriptions:
             detail = f"the subscription's {subscription.calls} simultaneous calls are up already"
             raise CallError(HangupCause.OVER_LIMIT, detail)
         if subscription.minutes is not None and self._used(administrator_id) >= subscription.minutes * 60:
-            raise CallError(_USED_UP.cause, _USED_UP.detail)
+            raise CallError.of(_USED_UP)
 
     def moved(self, record: CallRecord, state: CallState) -> None:
         """Count conversations; for `Switchboard.watch`."""

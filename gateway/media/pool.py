@@ -419,14 +419,14 @@ class MediaCall:
         waiters: list[asyncio.Future[Any]] = [self._chosen, *self._answers.values()]
         for waiting in waiters:
             if not waiting.done():
-                waiting.set_exception(CallError(ending.cause, ending.detail))
+                waiting.set_exception(CallError.of(ending))
                 waiting.exception()  # perhaps nobody waits
         self._answers.clear()
 
     def _ask(self, do: str, event: str, **fields: Any) -> asyncio.Future[wire.Message]:
         answer: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
         if self._over is not None:
-            answer.set_exception(CallError(self._over.cause, self._over.detail))
+            answer.set_exception(CallError.of(self._over))
         else:
             self._answers[event] = answer
             self._tell(do, **fields)

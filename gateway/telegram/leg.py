@@ -159,7 +159,7 @@ class TelegramLeg:
     def _stop(self) -> None:
         """Raises `CallError` when the call is over."""
         if self._ended is not None:
-            raise CallError(self._ended.cause, self._ended.detail, self._ended.retry_after_s)
+            raise CallError.of(self._ended)
         if self._let_go is not None:
             raise CallError(HangupCause.CANCELLED, "the leg was released")
 
@@ -195,7 +195,7 @@ class TelegramLeg:
         if name == "CALL_ALREADY_ACCEPTED":
             self._close()  # by another device, whose call we must not discard
         if self._ended is not None:
-            return CallError(self._ended.cause, self._ended.detail, self._ended.retry_after_s)
+            return CallError.of(self._ended)
         return call_error(error)
 
     # The steps of both stories
