@@ -252,6 +252,20 @@ async def test_hangup_of_a_call_from_telegram_reaches_the_other_end(stage: Stage
     await stage.nothing_left()
 
 
+async def test_pbx_that_answers_and_hangs_up_at_once_costs_asterisk_nothing(stage: Stage) -> None:
+    """Asterisk itself was lost by this once: see docs/decisions/0004."""
+    async with stage.user() as user:
+        for _ in range(30):
+            seen = len(stage.records)
+            call = await stage.called(user)
+            await call.answered()
+            await call.hang_up()  # before its ACK, often
+            assert (await stage.record(seen)).ended_by == "far"
+            await user.wait("ended")
+            await stage.nothing_left()
+    assert "FRACK" not in (stage.world.gateway.asterisk.log_file).read_text()
+
+
 async def test_line_whose_pbx_is_away_is_said_to_be_down(stage: Stage) -> None:
     seen = len(stage.records)
     await stage.phone.register(0)

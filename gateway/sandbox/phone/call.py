@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from gateway.sandbox.phone.sound import Sound
 #: Source: RFC 3261 §13.3.1.4 (how often a 200 is repeated until its ACK).
 T1_S: Final = 0.5
 T2_S: Final = 4.0
+#: Source: RFC 3261 §13.3.1.4 (64·T1: no ACK comes any more).
+GIVEN_UP_S: Final = 64 * T1_S
 
 #: Source: RFC 3261 §22 (who challenges by which header, and what answers it).
 _CHALLENGES: Final = {
@@ -168,6 +171,7 @@ class PhoneCall:
         if not self._ended.done():
             extra = [("Reason", reason)] if reason else []
             if self._answered.done():
+                await self._acknowledged()
                 bye = self._request("BYE", extra)
                 self._finish(Ended("us", message=bye))
                 await self._phone.transact(bye)
@@ -176,6 +180,13 @@ class PhoneCall:
             else:
                 await self._cancel(extra)
         return await self.ended()
+
+    async def _acknowledged(self) -> None:
+        """Source: RFC 3261 §15: the callee says no BYE before the ACK, or before it has given it up."""
+        if self.incoming:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GIVEN_UP_S):
+                    await self._acked.wait()
 
     def refuse(self, code: int) -> None:
         """Refuse a call that came in."""
