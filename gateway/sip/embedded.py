@@ -43,6 +43,10 @@ STOP_S: Final = 5.0
 RESTART_S: Final = (0.0, 0.5, 2.0, 5.0)
 #: Having run for so long, its next death counts as the first one.
 SETTLED_S: Final = 60.0
+#: How often it is asked whether it lives, and how often in a row it may be silent (for ARI's own three seconds) before
+#: it counts as frozen. Twice of what a loaded machine was seen to need, and calls that hang are told soon enough.
+ALIVE_S: Final = 5.0
+SILENCES: Final = 3
 #: Lines of its log that an error shows.
 TAIL_LINES: Final = 8
 #: A log larger than this is moved aside at the start; one older copy is kept.
@@ -238,7 +242,7 @@ class Asterisk:
         while True:
             assert self._process is not None
             began = time.monotonic()
-            code = await self._process.wait()
+            code = await self._death(self._process)
             deaths = 0 if time.monotonic() - began > SETTLED_S else deaths
             log.error("asterisk died", code=code, last_words=self._last_words(0))
             for told in self.on_death:
@@ -252,6 +256,21 @@ class Asterisk:
                 except (AsteriskError, OSError) as error:
                     log.error("asterisk did not start again", reason=str(error))
                     await self._end()
+
+    async def _death(self, process: asyncio.subprocess.Process) -> int:
+        """Wait until it died, of itself or because it froze; answer its exit code."""
+        silent = 0
+        while process.returncode is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ALIVE_S):
+                    return await process.wait()
+            with contextlib.suppress(AriError):  # an answer, too
+                silent = 0 if await boot_finished(self.ari) else silent + 1
+            if silent >= SILENCES:
+                log.error("asterisk is frozen", pid=process.pid)
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()  # it would not hear anything gentler
+        return process.returncode
 
     async def _end(self) -> None:
         """End the process, gently first."""

@@ -78,6 +78,27 @@ async def test_when_asterisk_is_killed_calls_end_and_the_next_one_works_within_f
         await leg.release(NORMAL)
 
 
+async def test_an_asterisk_that_freezes_is_replaced_and_its_calls_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asterisk(tmp_path, registering_line(1)) as running, place(running) as here:
+        call = here.phone.call("100")
+        _, near, _ = await here.take()
+        await near.answer()
+        await call.answered()
+        frozen = running.pid
+        assert frozen is not None
+        monkeypatch.setattr("gateway.sip.embedded.ALIVE_S", 0.1)
+        monkeypatch.setattr("gateway.sip.ari.REQUEST_S", 0.5)
+        os.kill(frozen, signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            assert (await near.released()).detail == "Asterisk died"
+        monkeypatch.undo()
+        await near.release(NORMAL)
+        await eventually(lambda: running.pid not in {None, frozen})
+        await here.side.ari.wait_up()
+
+
 class Wall:
     """A TCP door in front of ARI that can be slammed."""
 
