@@ -27,8 +27,6 @@ class Messenger:
 
     Args:
         session_name: What a session account is called, by its id.
-
-    The bot's own words are in the administrator's language, control's details in English.
     """
 
     def __init__(self, bot: Bot, doorkeeper: Doorkeeper, session_name: Callable[[int], str]) -> None:

@@ -46,7 +46,7 @@ def recommended_screen(words: Words, view: AccountView, settings: Sequence[Recom
             before,
             words("recommended-title", name=title(view)),
             verdict,
-            *(_note(words, one) for one in missing),
+            *(note(words, one) for one in missing),
         ),
         [
             *rows,
@@ -57,13 +57,13 @@ def recommended_screen(words: Words, view: AccountView, settings: Sequence[Recom
     )
 
 
-def _note(words: Words, one: Recommendation) -> Html | str:
+def note(words: Words, one: Recommendation) -> Html | str:
     """Why a setting is not so yet, where there is something to say."""
     setting = words.word(one.setting)
     if one.pending_until is not None:
         when = f"{one.pending_until.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-        return words("recommended-pending", setting=setting, when=when, detail=one.detail)
-    return words("recommended-refused", setting=setting, detail=one.detail) if one.detail else ""
+        return words("recommended-pending", setting=setting, when=when, detail=words.said(one.detail))
+    return words("recommended-refused", setting=setting, detail=words.said(one.detail)) if one.detail else ""
 
 
 def after_connecting(visit: Visit, house: UseCases, view: AccountView, note: str = "") -> Screen:
