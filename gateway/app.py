@@ -11,10 +11,8 @@ from typing import Final, Self
 
 import structlog
 
-from gateway.bot.face import AdministratorBot
 from gateway.call.model import Direction, Transport
 from gateway.call.switchboard import Switchboard
-from gateway.control import rpc
 from gateway.control.accounts import Accounts
 from gateway.control.calls import Calls
 from gateway.control.handovers import Handovers
@@ -23,20 +21,21 @@ from gateway.control.logins import Logins
 from gateway.control.notices import Notices
 from gateway.control.ownership import own
 from gateway.control.recommendations import Recommendations
-from gateway.control.requests import UseCases
 from gateway.control.roster import Roster
 from gateway.control.routings import Routings
+from gateway.control.serving import serving
 from gateway.control.subscriptions import Subscriptions
+from gateway.control.use_cases import UseCases
 from gateway.control.watchman import Watchman
 from gateway.media.pool import MediaPool
-from gateway.provisioning import Provisioner
+from gateway.provisioning.provisioner import Provisioner
 from gateway.settings import Settings
 from gateway.sip.embedded import Asterisk
 from gateway.sip.listen import SipPorts, own_address
 from gateway.sip.side import SipSide
-from gateway.storage import Store
-from gateway.telegram.account import AccountState, AccountStatus
+from gateway.storage.store import Store
 from gateway.telegram.login import Login, log_out
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.side import TelegramSide
 
 log = structlog.get_logger(__name__)
@@ -127,12 +126,18 @@ class Gateway:
         await self.lines.apply()
         await self.provisioner.settled(LINES_S)  # a PBX that registers at once must not be turned away
         self.accounts.bring_online()
-        await house.enter_async_context(rpc.serving(settings.state, use_cases))
+        await house.enter_async_context(serving(settings.state, use_cases))
         if settings.bot.token.get_secret_value():
-            logins = await house.enter_async_context(
-                Logins(lambda: Login(settings.telegram), settings.bot.forget_login_s)
-            )
-            await house.enter_async_context(AdministratorBot(settings.bot, self.store.conversations, use_cases, logins))
+            await self._open_bot(house)
+
+    async def _open_bot(self, house: AsyncExitStack) -> None:
+        from gateway.bot.face import AdministratorBot  # noqa: PLC0415 - with aiogram it is 27 MB and 1 s
+
+        bot, telegram = self.settings.bot, self.settings.telegram
+        logins = await house.enter_async_context(Logins(lambda: Login(telegram), bot.forget_login_s))
+        await house.enter_async_context(
+            AdministratorBot(bot, self.settings.control.admits, self.store.conversations, self.use_cases, logins)
+        )
 
     async def online(self, account_id: int) -> None:
         """Wait until an account is online."""
@@ -205,7 +210,7 @@ def _use_cases(
         lambda secret: log_out(settings.telegram, secret),
         calls_of=gateway.board.calls_of if gateway else lambda account_id: 0,
     )
-    handovers = Handovers(store, roster, accounts, notices, settings.bot.admits)
+    handovers = Handovers(store, roster, accounts, notices, settings.control.admits)
     calls = Calls(store, roster, (lambda: [one.record for one in gateway.board.calls.values()]) if gateway else None)
     by_administrators = settings.control.routing_by == "administrators"
     routings = Routings(store, roster, gateway.provisioner if gateway else None, by_administrators=by_administrators)

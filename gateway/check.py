@@ -11,7 +11,7 @@ from gateway.media.pool import MediaPool
 from gateway.settings import Settings
 from gateway.sip.embedded import find
 from gateway.sip.listen import SipPorts
-from gateway.storage import Store
+from gateway.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)

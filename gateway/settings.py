@@ -14,7 +14,7 @@ from gateway.bot.settings import BotSettings
 from gateway.call.session import ANSWER_S, CONNECT_S, CallLimits
 from gateway.control.settings import ControlSettings
 from gateway.errors import SettingsError
-from gateway.media.pool import MediaSettings
+from gateway.media.settings import MediaSettings
 from gateway.sip.settings import AsteriskSettings
 from gateway.storage.settings import StorageSettings
 from gateway.telegram.settings import TelegramSettings

@@ -16,7 +16,7 @@ from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
 from gateway.call.model import CallRecord, CallState, Direction
-from gateway.control import UseCases
+from gateway.control.door import UseCases
 from gateway.errors import HangupCause
 
 router = Router(name="calls")

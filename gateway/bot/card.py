@@ -11,7 +11,7 @@ from gateway.bot.screen import Button, Screen, button, grid
 from gateway.bot.sessions import light, sessions_screen, title, to_sessions
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
-from gateway.control import AccountView, SubscriptionView, UseCases
+from gateway.control.door import AccountView, SubscriptionView, UseCases
 
 router = Router(name="card")
 

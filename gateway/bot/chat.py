@@ -14,7 +14,7 @@ from gateway.bot.screen import Button, Screen, button, cut
 from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
 from gateway.bot.words import joined
-from gateway.control import ChatSettings, UseCases
+from gateway.control.door import ChatSettings, UseCases
 from gateway.errors import GatewayError
 
 router = Router(name="chat")

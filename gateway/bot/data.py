@@ -12,7 +12,7 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.fsm.state import State, StatesGroup
 
 from gateway.call.model import LineKind
-from gateway.control import RecipeKind, Recommended
+from gateway.control.door import RecipeKind, Recommended
 
 
 class Place(enum.StrEnum):

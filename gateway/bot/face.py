@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.bot import lean  # noqa: F401  isort: skip  # before aiogram
+
 import asyncio
 from collections.abc import Iterable
 from contextlib import AsyncExitStack
@@ -44,7 +46,7 @@ from gateway.bot.settings import BotSettings
 from gateway.bot.visit import Doorkeeper, Reception, Visit
 from gateway.bot.wizard import Keypads
 from gateway.bot.words import DEFAULT, LANGUAGES, spoken_by, words_of
-from gateway.control import Operator, UseCases
+from gateway.control.door import Admits, Operator, UseCases
 from gateway.control.logins import Logins
 from gateway.errors import GatewayError
 
@@ -73,6 +75,7 @@ class AdministratorBot:
     """Opened with `async with`; it answers for as long as the block lasts.
 
     Args:
+        admits: Who may be an administrator; all others are turned away.
         house: The use-cases; whatever is asked of them is asked in the name of who wrote or pressed.
         logins: Where the wizard's login conversations are held.
         others: Routers of other rooms that hear the same bot's news.
@@ -81,12 +84,14 @@ class AdministratorBot:
     def __init__(
         self,
         settings: BotSettings,
+        admits: Admits,
         conversations: Conversations,
         house: UseCases,
         logins: Logins,
         others: Iterable[Router] = (),
     ) -> None:
         self._settings = settings
+        self._admits = admits
         self._conversations = conversations
         self._house = house
         self._logins = logins
@@ -107,7 +112,7 @@ class AdministratorBot:
         async with AsyncExitStack() as opening:
             opening.push_async_callback(self.bot.session.close)
             live = await opening.enter_async_context(Live())
-            doorkeeper = Doorkeeper(self._settings, self._conversations, live)
+            doorkeeper = Doorkeeper(self._admits, self._conversations, live)
             self._dispatcher = self._make_dispatcher(doorkeeper)
             group = await opening.enter_async_context(asyncio.TaskGroup())
             listening = group.create_task(self._listen(group), name="bot")

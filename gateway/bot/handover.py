@@ -13,7 +13,7 @@ from gateway.bot.sessions import sessions_screen, title, to_sessions
 from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Words, joined
-from gateway.control import AccountView, NotFoundError, UseCases
+from gateway.control.door import AccountView, NotFoundError, UseCases
 from gateway.errors import GatewayError
 
 router = Router(name="handover")

@@ -10,7 +10,7 @@ from gateway.bot.screen import Screen, button
 from gateway.bot.start import home, to_home
 from gateway.bot.visit import Doorkeeper, Visit
 from gateway.bot.words import LANGUAGES
-from gateway.control import UseCases
+from gateway.control.door import UseCases
 
 router = Router(name="language")
 

@@ -14,7 +14,7 @@ from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
 from gateway.call.model import Line, LineKind
-from gateway.control import UseCases
+from gateway.control.door import UseCases
 from gateway.errors import CallError, GatewayError
 
 router = Router(name="line fields")

@@ -29,7 +29,7 @@ from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
 from gateway.call.model import DtmfMethod, Line, LineKind, Transport
-from gateway.control import Credentials, LineHealth, LineView, UseCases
+from gateway.control.door import Credentials, LineHealth, LineView, UseCases
 from gateway.errors import GatewayError
 
 router = Router(name="lines")

@@ -14,7 +14,7 @@ from gateway.bot.handover import answers
 from gateway.bot.screen import Button, Screen, button
 from gateway.bot.visit import Doorkeeper
 from gateway.bot.words import Words
-from gateway.control import Notice, NoticeKind, Recommended, Severity, UndeliverableError
+from gateway.control.door import Notice, NoticeKind, Recommended, Severity, UndeliverableError
 from gateway.errors import GatewayError
 
 _LIGHTS: Final = {Severity.INFO: "ℹ️", Severity.WARNING: "🟠", Severity.ERROR: "🔴"}

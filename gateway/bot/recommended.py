@@ -15,7 +15,7 @@ from gateway.bot.screen import Screen, button
 from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
-from gateway.control import AccountState, AccountView, Recommendation, UseCases
+from gateway.control.door import AccountState, AccountView, Recommendation, UseCases
 from gateway.errors import GatewayError
 
 router = Router(name="recommended")

@@ -15,7 +15,7 @@ from gateway.bot.lines import to_line
 from gateway.bot.screen import Button, Screen, button, cut
 from gateway.bot.visit import Visit
 from gateway.bot.words import joined
-from gateway.control import RECIPES, GrammarError, RecipeKind, UseCases
+from gateway.control.door import RECIPES, GrammarError, RecipeKind, UseCases
 from gateway.errors import GatewayError
 
 router = Router(name="routing")

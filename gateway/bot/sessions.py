@@ -13,7 +13,7 @@ from gateway.bot.screen import Button, Screen, button
 from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Words, joined
-from gateway.control import AccountView, UseCases
+from gateway.control.door import AccountView, UseCases
 
 router = Router(name="sessions")
 

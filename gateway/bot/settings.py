@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-
-#: Anybody who finds the bot may connect sessions of his own.
-ANYONE = "anyone"
 
 
 class BotSettings(BaseModel):
-    """The bot, and whom it serves (R3). Without a token there is no bot.
+    """The `bot` slice of the settings. Without a token there is no bot.
 
     Attributes:
         api_url: Of another Bot API server, such as the sandbox's or one's own; empty is Telegram's.
-        administrators: Telegram user ids, apart by commas, or "anyone". None is nobody: whoever writes is in the log.
         poll_s: How long a request for news waits at Telegram.
         forget_login_s: A login that is left half-way is given up after this; Telegram's codes live for minutes.
         secret_shown_s: How long a message with a password stays in the chat.
@@ -25,7 +19,6 @@ class BotSettings(BaseModel):
 
     token: SecretStr = SecretStr("")
     api_url: str = ""
-    administrators: Literal["anyone"] | tuple[int, ...] = ()
     poll_s: int = Field(default=30, ge=0)
     forget_login_s: float = Field(default=600.0, gt=0)
     secret_shown_s: float = Field(default=60.0, gt=0)
@@ -37,16 +30,3 @@ class BotSettings(BaseModel):
         if token.get_secret_value() and not (number.isascii() and number.isdecimal() and colon and secret):
             raise ValueError("a token of @BotFather looks like 123456789:AAE…")
         return token
-
-    @field_validator("administrators", mode="before")
-    @classmethod
-    def _listed(cls, given: Any) -> Any:
-        """From the environment comes "anyone", "1,2", or what JSON makes of "[1,2]" or "1"."""
-        if isinstance(given, int):
-            return (given,)
-        if isinstance(given, str) and given != ANYONE:
-            return tuple(word.strip() for word in given.split(",") if word.strip())
-        return given
-
-    def admits(self, user_id: int) -> bool:
-        return self.administrators == ANYONE or user_id in self.administrators

@@ -10,7 +10,7 @@ from gateway.bot.data import Place, To, Wizard, WizardStep
 from gateway.bot.screen import Button, Screen, button
 from gateway.bot.visit import Visit
 from gateway.bot.words import Words, joined
-from gateway.control import UseCases
+from gateway.control.door import UseCases
 
 router = Router(name="start")
 #: Asked last: whatever nobody else understood.

@@ -20,9 +20,8 @@ from aiogram.types import CallbackQuery, Message, TelegramObject, Update, User
 from gateway.bot.live import Live, follow
 from gateway.bot.memory import Conversations
 from gateway.bot.screen import POPUP_MAX, Menu, Screen, cut, forget
-from gateway.bot.settings import BotSettings
 from gateway.bot.words import DEFAULT, LANGUAGES, Words, joined, spoken_by, words_of
-from gateway.control import Administrator, NotFoundError, StorageError
+from gateway.control.door import Administrator, Admits, NotFoundError, StorageError
 from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
@@ -178,8 +177,8 @@ class Visit:
 class Doorkeeper(BaseMiddleware):
     """Lets in admitted administrators, in private chats; everybody else gets one polite sentence."""
 
-    def __init__(self, settings: BotSettings, conversations: Conversations, live: Live) -> None:
-        self._settings = settings
+    def __init__(self, admits: Admits, conversations: Conversations, live: Live) -> None:
+        self.admits = admits
         self._conversations = conversations
         self._live = live
         self._languages: dict[int, str] = {}
@@ -202,9 +201,6 @@ class Doorkeeper(BaseMiddleware):
         words = await self.words_for(bot.id, user.id, user.language_code or DEFAULT)
         data["visit"] = Visit(bot, user, words, data["state"], self._live, press=press, message=message)
         return await handler(event, data)
-
-    def admits(self, user_id: int) -> bool:
-        return self._settings.admits(user_id)
 
     async def words_for(self, bot_id: int, user_id: int, language_code: str | None = None) -> Words:
         """In the language that he chose, or else his app's, or else the default."""

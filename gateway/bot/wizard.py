@@ -30,7 +30,7 @@ from gateway.bot.wizard_screens import (
     sentence,
     storage_screen,
 )
-from gateway.control import UseCases
+from gateway.control.door import UseCases
 from gateway.control.logins import (
     CodeSent,
     LoggedIn,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from gateway import log
-from gateway.control.requests import Answer, Request, UseCases
-from gateway.control.rpc import reaching
+from gateway.control.requests import Answer, Request
+from gateway.control.rpc import Ask, reaching
 from gateway.settings import Settings, load
 
 
@@ -23,14 +24,16 @@ def ask(request: Request[Answer]) -> Answer:
     settings = quiet_settings()
 
     async def answer() -> Answer:
-        async with reaching(settings.state, lambda: store(settings)) as asked:
+        async with reaching(settings.state, lambda: alone(settings)) as asked:
             return await asked(request)
 
     return asyncio.run(answer())
 
 
-def store(settings: Settings) -> AbstractAsyncContextManager[UseCases]:
-    """The use-cases on the store alone."""
+@asynccontextmanager
+async def alone(settings: Settings) -> AsyncIterator[Ask]:
+    """Does what is asked on the store alone."""
     from gateway.app import store_alone  # noqa: PLC0415 - where a gateway runs, a command does without its libraries
 
-    return store_alone(settings)
+    async with store_alone(settings) as house:
+        yield house.ask

@@ -21,7 +21,8 @@ from gateway.control.requests import (
     ShowRouting,
 )
 from gateway.errors import GatewayError
-from gateway.provisioning import FIELDS, RecipeKind
+from gateway.provisioning.grammar import FIELDS
+from gateway.provisioning.recipes import RecipeKind
 
 _KINDS: Final = {
     LineKind.PBX_REGISTERS: "the PBX registers with us",

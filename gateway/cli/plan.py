@@ -9,9 +9,9 @@ import click
 
 from gateway.cli.asking import ask
 from gateway.cli.output import OUT, show
-from gateway.control.coverage import EVERYBODY
 from gateway.control.requests import GrantSubscription, ListSubscriptions, RevokeSubscription
-from gateway.storage import Subscription
+from gateway.control.views import EVERYBODY
+from gateway.storage.model import Subscription
 
 
 @click.group("plan")

@@ -6,11 +6,11 @@ import asyncio
 
 import click
 
-from gateway.cli.asking import ask, quiet_settings, store
+from gateway.cli.asking import alone, ask, quiet_settings
 from gateway.cli.output import OUT, show
-from gateway.control.accounts import AccountView
 from gateway.control.requests import ChangeSession, ListSessions, LogOutSession
 from gateway.control.rpc import hand_over
+from gateway.control.views import AccountView
 
 
 @click.group("session")
@@ -31,7 +31,7 @@ def session_login(number: str | None, *, qr: bool) -> None:
     async def connect() -> AccountView:
         login = await log_in(settings.telegram, number, qr=qr)
         return await hand_over(
-            settings.state, lambda: store(settings), login, lambda secret: log_out(settings.telegram, secret)
+            settings.state, lambda: alone(settings), login, lambda secret: log_out(settings.telegram, secret)
         )
 
     view = asyncio.run(connect())

@@ -12,7 +12,7 @@ from gateway.control.requests import ListSessions
 from gateway.control.rpc import running
 from gateway.errors import GatewayError
 from gateway.settings import load
-from gateway.telegram.account import AccountState
+from gateway.telegram.model import AccountState
 
 
 @click.command("status")

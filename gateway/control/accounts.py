@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-import enum
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -15,29 +13,20 @@ import structlog
 from gateway.call.model import Account
 from gateway.control.asking import Administrator, Asker, Operator, owns
 from gateway.control.chat_settings import ChatSettings
-from gateway.control.coverage import Coverage, coverage, has_room
+from gateway.control.coverage import coverage, has_room
 from gateway.control.lines import Lines
 from gateway.control.roster import Roster
+from gateway.control.views import AccountView, KeptBy
 from gateway.errors import GatewayError
-from gateway.storage import Handover, Store, WrongKeyError
-from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.login import LoggedIn
+from gateway.storage.seal import WrongKeyError
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState, AccountStatus, LoggedIn, LogOut
 from gateway.telegram.session import SessionFormError
 
 log = structlog.get_logger(__name__)
 
 #: Far beyond what a Telegram account can carry; it only keeps a slip of the keyboard out.
 CALL_LIMIT_MAX: Final = 1000
-
-#: Ends a login that nobody uses; False when Telegram had ended it already. It is `telegram.login.log_out`.
-LogOut = Callable[[bytes], Awaitable[bool]]
-
-
-class KeptBy(enum.StrEnum):
-    """Who keeps the Telegram session (C2): chosen at creation, never moved later."""
-
-    GATEWAY = "gateway"
-    OWN = "own"  # the customer's own storage, which this version does not have yet
 
 
 class Sessions(Protocol):
@@ -50,30 +39,6 @@ class Sessions(Protocol):
     async def update(self, account: Account) -> None: ...
 
     def status(self, account_id: int) -> AccountStatus: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """An account as it is shown.
-
-    Attributes:
-        status: At Telegram, as the running gateway sees it.
-        lines: How many it has.
-        calls: That it has now.
-        coverage: Whether it may have calls, by its administrator's subscription.
-        handover: Set while it is offered to another administrator, who has not answered yet.
-    """
-
-    account: Account
-    logged_in: bool
-    status: AccountStatus
-    lines: int
-    calls: int = 0
-    kept_by: KeptBy = KeptBy.GATEWAY
-    chat: ChatSettings = field(default_factory=ChatSettings)
-    shares_subscription: bool = True
-    coverage: Coverage = Coverage.UNLIMITED
-    handover: Handover | None = None
 
 
 class Accounts:

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.call.model import CallRecord
 from gateway.control.asking import Asker, NotFoundError, Operator
 from gateway.control.roster import Roster
-from gateway.storage import Store
+from gateway.storage.store import Store
 
 RECORDS_MAX: Final = 10_000
 

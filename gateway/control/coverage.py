@@ -3,28 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import enum
-from typing import Final
 
 from gateway.control.roster import Roster
-from gateway.storage import Subscription
-
-#: Whose subscription counts for administrators who have none of their own.
-EVERYBODY: Final = 0
-
-
-class Coverage(enum.StrEnum):
-    """Whether a session account may have calls, by its administrator's subscription."""
-
-    UNLIMITED = "unlimited"  # no subscription is asked for
-    COVERED = "covered"
-    NOT_SHARED = "not_shared"  # the administrator does not share his subscription with it
-    TOO_MANY = "too_many"  # the subscription covers fewer sessions than share it; the oldest are covered
-    EXPIRED = "expired"
-
-    @property
-    def allows_calls(self) -> bool:
-        return self in (Coverage.UNLIMITED, Coverage.COVERED)
+from gateway.control.views import EVERYBODY, Coverage
+from gateway.storage.model import Subscription
 
 
 def subscription_of(roster: Roster, administrator_id: int | None) -> Subscription | None:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
-from gateway.control.accounts import Accounts, AccountView
+from gateway.control.accounts import Accounts
 from gateway.control.asking import Administrator, Asker, NotFoundError, Operator
 from gateway.control.notices import NoticeKind, Notices
 from gateway.control.roster import Roster
+from gateway.control.views import AccountView
 from gateway.errors import GatewayError
-from gateway.storage import Handover, Store
+from gateway.storage.model import Handover
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
 

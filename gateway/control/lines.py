@@ -7,7 +7,6 @@ import dataclasses
 import secrets
 import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -16,10 +15,13 @@ from gateway.call.model import Line, LineKind, Transport
 from gateway.call.numbers import apply_rules
 from gateway.control.asking import Asker
 from gateway.control.roster import Roster
+from gateway.control.views import Credentials, LineView
 from gateway.errors import GatewayError
-from gateway.provisioning import FIELDS, GrammarError, LineHealth, LineState, Provisioner, checked, clash
-from gateway.provisioning.grammar import address
-from gateway.storage import Store
+from gateway.provisioning.check import checked, clash
+from gateway.provisioning.grammar import FIELDS, GrammarError, address
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.state import LineHealth, LineState
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -35,25 +37,6 @@ LINES_MAX: Final = 50
 Offered = Callable[[Transport], tuple[str, int] | None]
 
 _NOT_RUNNING: Final = LineState(LineHealth.WAITING, "The gateway is not running; the line is applied when it starts.")
-
-
-@dataclass(frozen=True, slots=True)
-class LineView:
-    """A line as it is shown: its password is not in it."""
-
-    line: Line
-    state: LineState
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What is typed into the PBX, of a line whose PBX registers with us."""
-
-    login: str
-    password: str = field(repr=False)
-    host: str
-    port: int
-    transport: Transport
 
 
 class Lines:

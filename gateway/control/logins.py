@@ -13,17 +13,8 @@ from typing import Final, Self
 import structlog
 
 from gateway.control.asking import Administrator
-from gateway.telegram.login import (
-    CodeSent,
-    LoggedIn,
-    Login,
-    PasswordNeeded,
-    QrShown,
-    RecoverySent,
-    Refusal,
-    Refused,
-    Step,
-)
+from gateway.telegram.login import CodeSent, Login, PasswordNeeded, QrShown, RecoverySent, Refusal, Refused, Step
+from gateway.telegram.model import LoggedIn
 
 __all__ = [
     "CodeSent",

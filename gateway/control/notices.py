@@ -20,7 +20,8 @@ import structlog
 
 from gateway.control.roster import Roster
 from gateway.errors import GatewayError
-from gateway.storage import KeptNotice, Store
+from gateway.storage.model import KeptNotice
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
 

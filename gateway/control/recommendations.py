@@ -19,9 +19,11 @@ from gateway.control.asking import Administrator, Asker
 from gateway.control.notices import NoticeKind, Notices
 from gateway.control.roster import Roster
 from gateway.errors import GatewayError
-from gateway.storage import Job, Store
+from gateway.storage.model import Job
+from gateway.storage.store import Store
 from gateway.telegram import recommended
-from gateway.telegram.account import AccountState, AccountStatus, SessionAccount
+from gateway.telegram.account import SessionAccount
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.recommended import Applied, Flooded, NotApplied, Outcome, Recommended, TooFresh
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,10 @@ import structlog
 
 from gateway.call.model import Account, Line
 from gateway.control.asking import Asker, NotFoundError, owns
-from gateway.provisioning import GrammarError, checked
-from gateway.storage import Handover, Store, StoredAccount, Subscription
+from gateway.provisioning.check import checked
+from gateway.provisioning.grammar import GrammarError
+from gateway.storage.model import Handover, StoredAccount, Subscription
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
 

@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import structlog
 
 from gateway.control.asking import Asker, Operator
 from gateway.control.roster import Roster
+from gateway.control.views import RoutingView
 from gateway.errors import GatewayError
-from gateway.provisioning import GrammarError, Provisioner, Recipe, RecipeKind, route, text_of
-from gateway.storage import Store
+from gateway.provisioning.grammar import GrammarError
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.recipes import Recipe, RecipeKind, route, text_of
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RoutingView:
-    """How a line is routed.
-
-    Attributes:
-        recipe: None: its calls go straight to its number.
-        text: The context in the dialplan; empty without a recipe.
-        refused: Why Asterisk does not run it, in a sentence; empty if it does, or is away.
-    """
-
-    line_id: int
-    recipe: Recipe | None
-    text: str
-    refused: str = ""
 
 
 class Routings:

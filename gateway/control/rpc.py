@@ -10,21 +10,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import structlog
-
-from gateway.control.accounts import AccountView, LogOut
 from gateway.control.ownership import OwnedError, own
-from gateway.control.requests import ANSWERS, REQUESTS, Answer, KeepSession, Request, UseCases
+from gateway.control.requests import Answer, KeepSession, Request, answer_form, request_form
+from gateway.control.views import AccountView
 from gateway.errors import GatewayError
-from gateway.telegram.login import LoggedIn
-
-log = structlog.get_logger(__name__)
+from gateway.telegram.model import LoggedIn, LogOut
 
 SOCKET: Final = "control.sock"
 #: An export of ten thousand calls is the longest line.
@@ -37,8 +32,6 @@ HAND_OVERS: Final = 3
 BUSY_S: Final = 10.0
 BUSY_POLL_S: Final = 0.1
 
-_WRONG_REQUEST: Final = "The gateway does not understand the command: it is of another version. Restart it."
-
 
 class UnansweredError(GatewayError):
     """The gateway was asked, and nobody knows whether it did what was asked."""
@@ -50,39 +43,12 @@ class Ask(Protocol):
     async def __call__(self, request: Request[Answer]) -> Answer: ...
 
 
-@asynccontextmanager
-async def serving(state: Path, house: UseCases) -> AsyncIterator[None]:
-    """Answer commands for as long as the block lasts. The state folder must be ours (`ownership.own`)."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if not (line := await reader.readline()):
-                return  # it only looked whether somebody listens
-            writer.write(json.dumps(await _answer(house, line)).encode() + b"\n")
-            await writer.drain()
-        except (OSError, ValueError) as error:  # gone, or a line beyond all measure
-            log.info("command went away", error=str(error))
-        except Exception:
-            log.exception("command failed by a fault of ours")
-        finally:
-            writer.close()
-
-    with _short(state) as folder:
-        path = folder / SOCKET
-        path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(str(path))
-        path.chmod(0o600)  # before it listens: nobody could connect yet
-        server = await asyncio.start_unix_server(serve, sock=listening, limit=LINE_BYTES)
-        try:
-            yield
-        finally:
-            server.close()
-            path.unlink(missing_ok=True)
+#: Opens the store, to do there what is asked where no gateway runs.
+Alone = Callable[[], AbstractAsyncContextManager[Ask]]
 
 
 @asynccontextmanager
-async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextManager[UseCases]]) -> AsyncIterator[Ask]:
+async def reaching(state: Path, alone: Alone) -> AsyncIterator[Ask]:
     """Reach the running gateway; when none runs, do the same on the store, which is ours for that time.
 
     Raises:
@@ -96,8 +62,8 @@ async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextMan
             return
         try:
             with own(state):
-                async with open_store() as house:
-                    yield _local(house)
+                async with alone() as ask:
+                    yield ask
                     return
         except OwnedError:
             if loop.time() > until:
@@ -107,9 +73,7 @@ async def reaching(state: Path, open_store: Callable[[], AbstractAsyncContextMan
         await asyncio.sleep(BUSY_POLL_S)
 
 
-async def hand_over(
-    state: Path, open_store: Callable[[], AbstractAsyncContextManager[UseCases]], login: LoggedIn, log_out: LogOut
-) -> AccountView:
+async def hand_over(state: Path, alone: Alone, login: LoggedIn, log_out: LogOut) -> AccountView:
     """Give a login that was just made here to the running gateway, or to the store: after it, it is theirs alone.
 
     A gateway that goes away before it answers may have kept it: the login is handed over again, to the next one or to
@@ -121,7 +85,7 @@ async def hand_over(
     try:
         for _ in range(HAND_OVERS):
             with suppress(UnansweredError):
-                async with reaching(state, open_store) as ask:
+                async with reaching(state, alone) as ask:
                     return await ask(KeepSession.of(login))
     except GatewayError:
         with suppress(OSError, TimeoutError, GatewayError):
@@ -138,17 +102,10 @@ async def running(state: Path) -> Ask | None:
     return _remote(state) if await _listens(state) else None
 
 
-def _local(house: UseCases) -> Ask:
-    async def ask(request: Request[Answer]) -> Answer:
-        return await request.perform(house)
-
-    return ask
-
-
 def _remote(state: Path) -> Ask:
     async def ask(request: Request[Answer]) -> Answer:
         name = type(request).__name__
-        sent = {"ask": name, "with": REQUESTS[name].dump_python(request, mode="json")}
+        sent = {"ask": name, "with": request_form(name).dump_python(request, mode="json")}
         try:
             async with asyncio.timeout(ANSWER_S):
                 reply = await _exchange(state, json.dumps(sent).encode() + b"\n")
@@ -158,14 +115,14 @@ def _remote(state: Path) -> Ask:
             raise UnansweredError(f"The gateway went away before it answered ({error}).") from error
         if "error" in reply:
             raise GatewayError(reply["error"])
-        answer: Answer = ANSWERS[name].validate_python(reply["answer"])
+        answer: Answer = answer_form(name).validate_python(reply["answer"])
         return answer
 
     return ask
 
 
 async def _exchange(state: Path, line: bytes) -> dict[str, Any]:
-    with _short(state) as folder:
+    with short(state) as folder:
         reader, writer = await asyncio.open_unix_connection(str(folder / SOCKET), limit=LINE_BYTES)
     try:
         writer.write(line)
@@ -178,7 +135,7 @@ async def _exchange(state: Path, line: bytes) -> dict[str, Any]:
 
 async def _listens(state: Path) -> bool:
     try:
-        with _short(state) as folder:
+        with short(state) as folder:
             _, writer = await asyncio.open_unix_connection(str(folder / SOCKET))
     except OSError:
         return False
@@ -186,24 +143,8 @@ async def _listens(state: Path) -> bool:
     return True
 
 
-async def _answer(house: UseCases, line: bytes) -> dict[str, Any]:
-    try:
-        asked = json.loads(line)
-        request = REQUESTS[asked["ask"]].validate_python(asked["with"])
-    except (ValueError, KeyError, TypeError):
-        return {"error": _WRONG_REQUEST}
-    try:
-        answer = await request.perform(house)
-    except GatewayError as error:
-        return {"error": str(error)}
-    except Exception:
-        log.exception("command failed by a fault of ours", command=asked["ask"])
-        return {"error": "The gateway failed by a fault of its own; see its log."}
-    return {"answer": ANSWERS[asked["ask"]].dump_python(answer, mode="json")}
-
-
 @contextmanager
-def _short(folder: Path) -> Iterator[Path]:
+def short(folder: Path) -> Iterator[Path]:
     """Another name of a folder, so short that a socket in it has a name that the kernel takes (107 bytes)."""
     handle = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:

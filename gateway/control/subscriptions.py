@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Self
 
 import structlog
 
 from gateway.call.model import Account, CallRecord, CallState
 from gateway.control.asking import Administrator, Asker, NotFoundError, Operator
-from gateway.control.coverage import EVERYBODY, Coverage, coverage, covered, subscription_of
+from gateway.control.coverage import coverage, covered, subscription_of
 from gateway.control.roster import Roster
+from gateway.control.views import EVERYBODY, Coverage, SubscriptionView
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
-from gateway.storage import Store, Subscription
+from gateway.storage.model import Subscription
+from gateway.storage.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -31,21 +32,6 @@ _REFUSALS: Final = {
     Coverage.EXPIRED: "the administrator's subscription has expired",
 }
 _USED_UP: Final = Ending(HangupCause.OVER_LIMIT, "the subscription's minutes of this month are used up")
-
-
-@dataclass(frozen=True, slots=True)
-class SubscriptionView:
-    """A subscription as it is shown.
-
-    Attributes:
-        sessions: The session accounts that it covers, by id.
-        used_s: Conversation in this calendar month (UTC), running calls included.
-    """
-
-    subscription: Subscription
-    sessions: tuple[int, ...]
-    used_s: float
-    expired: bool
 
 
 def _now() -> dt.datetime:

@@ -11,9 +11,9 @@ from gateway.call.model import CallRecord, CallState, Direction, LineKind
 from gateway.control.notices import NoticeKind, Notices
 from gateway.control.roster import Roster
 from gateway.errors import GatewayError, HangupCause
-from gateway.provisioning import LineHealth, LineState
-from gateway.storage import Store
-from gateway.telegram.account import AccountState, AccountStatus
+from gateway.provisioning.state import LineHealth, LineState
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState, AccountStatus
 
 log = structlog.get_logger(__name__)
 

@@ -22,7 +22,7 @@ class Cast:
     """Who takes part, before the gateway is there.
 
     Attributes:
-        bot: Its token and address belong into the gateway's settings: `settings`.
+        bot: Its token and address belong into the gateway's settings, and who administers: `settings`.
         administrator: Who holds the conversation.
     """
 
@@ -32,8 +32,11 @@ class Cast:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The gateway's `bot` slice."""
-        return {"token": self.bot.bot_token, "api_url": self.api_url, "administrators": (self.administrator.id,)}
+        """Slices of the gateway's."""
+        return {
+            "bot": {"token": self.bot.bot_token, "api_url": self.api_url},
+            "control": {"administrators": (self.administrator.id,)},
+        }
 
 
 def cast(sandbox: Sandbox, administrator_phone: str = "+15550190") -> Cast:

@@ -17,7 +17,8 @@ from gateway.sandbox.phone import Phone
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.settings import Settings
-from gateway.telegram.login import LoggedIn, Login
+from gateway.telegram.login import Login
+from gateway.telegram.model import LoggedIn
 
 OPERATOR: Final = Operator()
 #: The session account: a business's own Telegram account.
@@ -86,7 +87,7 @@ async def open_world_by_bot(folder: Path, tell: Callable[[str], None]) -> AsyncI
     """The same, but account and line are made by an administrator in the bot; `tell` is given that conversation."""
     async with Sandbox(folder / "telegram") as sandbox:
         business, players = make_business(sandbox), bot.cast(sandbox)
-        async with Gateway(settings_for(sandbox, folder / "gateway", bot=players.settings)) as gateway:
+        async with Gateway(settings_for(sandbox, folder / "gateway", **players.settings)) as gateway:
             tell(str(await bot.conversation(sandbox, players, BUSINESS_PHONE, EXTENSION)))
             account = gateway.accounts.list(OPERATOR)[0].account
             await _online(gateway, account)

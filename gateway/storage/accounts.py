@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.call.model import Account
 from gateway.storage.database import Database, StorageError
+from gateway.storage.model import StoredAccount
 from gateway.storage.schema import accounts
 from gateway.storage.seal import Seal
 from gateway.storage.telegram import SESSION
-
-
-class StoredAccount(NamedTuple):
-    """An account, and what is kept beside it.
-
-    Attributes:
-        logged_in: At Telegram.
-        kept_by: Who keeps its Telegram session (C2): "gateway", or "own", the customer's broker. Never changes.
-        chat: How it behaves in its chats (T1-T3), as JSON says it.
-        shares_subscription: Whether its administrator's subscription covers it (C7).
-    """
-
-    account: Account
-    logged_in: bool
-    kept_by: str = "gateway"
-    chat: Mapping[str, Any] = MappingProxyType({})
-    shares_subscription: bool = True
-
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(Account))
 _COLUMNS = tuple(accounts.c[name] for name in _FIELDS)

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import NamedTuple
-
 import sqlalchemy as sa
 
 from gateway.storage.database import Database, upsert
+from gateway.storage.model import Handover
 from gateway.storage.schema import handovers
-
-
-class Handover(NamedTuple):
-    """An offer.
-
-    Attributes:
-        from_id: Who was its administrator then; None: nobody.
-    """
-
-    account_id: int
-    from_id: int | None
-    to_id: int
-    offered_at: dt.datetime
 
 
 class HandoverRepository:

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import NamedTuple
-
 import sqlalchemy as sa
 
 from gateway.storage.database import Database, upsert
+from gateway.storage.model import Job
 from gateway.storage.schema import jobs
-
-
-class Job(NamedTuple):
-    """Of a kind, an account and a subject there is one.
-
-    Attributes:
-        detail: Why it was not done at the last attempt.
-    """
-
-    kind: str
-    account_id: int
-    subject: str
-    due_at: dt.datetime
-    attempts: int
-    detail: str
 
 
 class JobRepository:

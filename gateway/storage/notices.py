@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from gateway.storage.database import Database, upsert
+from gateway.storage.model import KeptNotice
 from gateway.storage.schema import notices
-
-
-class KeptNotice(NamedTuple):
-    """A notice; what the fields mean is control's."""
-
-    id: str
-    kind: str
-    account_id: int
-    subject: str
-    facts: Mapping[str, str]
-    since: dt.datetime
-    tell_at: dt.datetime
-    addressee: int | None
-    told_to: int | None
-    over: bool
 
 
 class NoticeRepository:

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from gateway.storage.database import Database, insert_into, upsert
+from gateway.storage.model import Subscription
 from gateway.storage.schema import subscription_usage, subscriptions
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """What an administrator may use; None is no limit.
-
-    Attributes:
-        administrator_id: 0: everybody who has none of his own.
-        calls: Simultaneous, of all his covered sessions together.
-        sessions: How many it covers.
-        minutes: Of conversation in a calendar month (UTC).
-    """
-
-    administrator_id: int
-    calls: int | None = None
-    sessions: int | None = None
-    minutes: int | None = None
-    expires_at: dt.datetime | None = None
 
 
 class SubscriptionRepository:

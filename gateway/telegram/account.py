@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import enum
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -32,6 +30,7 @@ from gateway.telegram.client import (
 )
 from gateway.telegram.farewells import RING_S, Farewells
 from gateway.telegram.floods import FloodWaits
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.ports import PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession, SessionKeeper
 from gateway.telegram.settings import TelegramSettings
@@ -47,21 +46,6 @@ CALL_METHODS: Final = ("phone.requestCall", "phone.acceptCall")
 #: What may tell of a call among the updates that were missed.
 CALL_NOTES: Final = (types.UpdatePhoneCall, types.UpdateNewMessage)
 BANNED: Final = frozenset({"USER_DEACTIVATED", "USER_DEACTIVATED_BAN"})
-
-
-class AccountState(enum.StrEnum):
-    OFFLINE = "offline"  # not connected, or switched off; `detail` says why
-    ONLINE = "online"
-    FLOOD_LIMITED = "flood_limited"  # online, but calls out are refused until `until`
-    LOGGED_OUT = "logged_out"  # the login is gone for good: log in again
-    BANNED = "banned"
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    state: AccountState
-    detail: str = ""
-    until: dt.datetime | None = None
 
 
 class LoggedOutError(GatewayError):

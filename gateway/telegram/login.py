@@ -14,7 +14,7 @@ import datetime as dt
 import enum
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -28,7 +28,7 @@ from telethon.tl import TLRequest, functions, types
 from gateway.call.model import Account
 from gateway.telegram.causes import error_name
 from gateway.telegram.client import Client, close, connection_errors, make_client, prepare
-from gateway.telegram.ports import Peer
+from gateway.telegram.model import LoggedIn
 from gateway.telegram.resolve import telegram_user
 from gateway.telegram.session import KeptSession
 from gateway.telegram.settings import TelegramSettings
@@ -103,21 +103,6 @@ class QrShown:
 
     url: str = field(repr=False)
     expires_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """The login is made and the conversation closed. Whoever got this keeps it, or logs it out again.
-
-    Attributes:
-        account: Who it is; `id` is 0, the store gives it.
-        secret: For `SessionVault.save_session`.
-        peers: For `SessionVault.save_peers`.
-    """
-
-    account: Account
-    secret: bytes = field(repr=False)
-    peers: Sequence[Peer] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ from telethon.tl import functions, types
 from gateway.call.model import Account, Direction, Party, Route, TelegramUser
 from gateway.call.ports import Leg, Media, Offer, Switch
 from gateway.errors import Ending, GatewayError, HangupCause
-from gateway.telegram.account import AccountState, AccountStatus, SessionAccount
+from gateway.telegram.account import SessionAccount
 from gateway.telegram.book import CallBook
 from gateway.telegram.client import prepare
 from gateway.telegram.leg import FarLeg, NearLeg, OfflineLeg, Versions
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.ports import TelegramStore
 from gateway.telegram.resolve import telegram_user
 from gateway.telegram.settings import TelegramSettings

@@ -10,16 +10,8 @@ import click
 import segno
 
 from gateway.errors import GatewayError
-from gateway.telegram.login import (
-    CodeSent,
-    LoggedIn,
-    Login,
-    Outcome,
-    PasswordNeeded,
-    QrShown,
-    Refusal,
-    Refused,
-)
+from gateway.telegram.login import CodeSent, Login, Outcome, PasswordNeeded, QrShown, Refusal, Refused
+from gateway.telegram.model import LoggedIn
 from gateway.telegram.settings import TelegramSettings
 
 #: What a refusal means to a person, and his way on.

@@ -33,7 +33,8 @@ from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from gateway.settings import Settings
 from gateway.sip.listen import free_port
-from gateway.telegram.login import LoggedIn, Login
+from gateway.telegram.login import Login
+from gateway.telegram.model import LoggedIn
 
 Row = dict[str, Any]
 

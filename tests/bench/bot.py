@@ -24,12 +24,13 @@ from telethon.sessions import StringSession
 from gateway import log
 from gateway.bot.data import LineSet
 from gateway.call.model import Account, Line, LineKind
-from gateway.control import Operator
-from gateway.provisioning import checked
+from gateway.control.door import Operator
+from gateway.provisioning.check import checked
 from gateway.sandbox.person import Chat, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from gateway.storage import StorageSettings, Store
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 from gateway.telegram.session import KeptSession
 
 Row = dict[str, Any]
@@ -150,7 +151,7 @@ async def _served(sandbox: Sandbox, bot: User, state: Path, sessions: int) -> As
         "SIPTG_ASTERISK__TCP_PORT": "0",
         "SIPTG_BOT__TOKEN": bot.bot_token or "",
         "SIPTG_BOT__API_URL": sandbox.bot_api_url,
-        "SIPTG_BOT__ADMINISTRATORS": "anyone",
+        "SIPTG_CONTROL__ADMINISTRATORS": "anyone",
         "SIPTG_LOG__STYLE": "json",
     }
     began = time.monotonic()

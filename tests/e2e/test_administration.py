@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.call.model import CallState
-from gateway.control import Administrator, NoticeKind, RecipeKind, Subscription
+from gateway.control.door import Administrator, NoticeKind, RecipeKind, Subscription
 from gateway.demo.world import BUSINESS_PHONE, OPERATOR, connect_account, open_world
 from gateway.errors import GatewayError, HangupCause
 from tests.e2e.stage import SOON_S, Stage

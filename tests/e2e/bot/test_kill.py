@@ -13,7 +13,7 @@ from typing import Self
 import pytest
 
 from gateway.call.model import Line
-from gateway.control import LineHealth
+from gateway.control.door import LineHealth
 from gateway.control.requests import ListLines, ListSessions
 from gateway.control.rpc import running
 from gateway.sandbox.person import Chat, Person
@@ -42,7 +42,7 @@ class Mortal:
             "SIPTG_ASTERISK__TCP_PORT": "0",
             "SIPTG_BOT__TOKEN": bot.bot_token or "",
             "SIPTG_BOT__API_URL": sandbox.bot_api_url,
-            "SIPTG_BOT__ADMINISTRATORS": str(administrator.id),
+            "SIPTG_CONTROL__ADMINISTRATORS": str(administrator.id),
             "SIPTG_LOG__STYLE": "json",
         }
 

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.app import Gateway
-from gateway.control import Operator
+from gateway.control.door import Operator
 from gateway.demo.world import connect_account, settings_for
 from gateway.provisioning.ami import connected
 from gateway.sandbox.person import Chat, Person
@@ -57,7 +57,8 @@ async def office(tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path) ->
             sandbox,
             folder / "gateway",
             asterisk={"tls_port": 0},
-            bot={"token": bot.bot_token, "api_url": sandbox.bot_api_url, "administrators": "anyone"},
+            bot={"token": bot.bot_token, "api_url": sandbox.bot_api_url},
+            control={"administrators": "anyone"},
         )
         async with Gateway(settings) as gateway, Person(sandbox.client(boss), patience_s=15) as person:
             kept = await connect_account(gateway, sandbox, "+15550100")

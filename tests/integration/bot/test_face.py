@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 
 from structlog.testing import capture_logs
 
-from gateway.bot import AdministratorBot, BotSettings
-from gateway.control import Notices
+from gateway.bot.face import AdministratorBot
+from gateway.bot.settings import BotSettings
+from gateway.control.door import Notices
 from gateway.control.logins import Logins
 from gateway.control.roster import Roster
 from gateway.telegram.login import Login
@@ -20,13 +21,11 @@ from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 @asynccontextmanager
 async def another(town: Town, token: str, api_url: str = "") -> AsyncIterator[AdministratorBot]:
     """A further bot of the same gateway."""
-    settings = BotSettings.model_validate(
-        {"token": token, "api_url": api_url or town.sandbox.bot_api_url, "administrators": "anyone"}
-    )
+    settings = BotSettings.model_validate({"token": token, "api_url": api_url or town.sandbox.bot_api_url})
     house = dataclasses.replace(town.gateway.use_cases, notices=Notices(town.gateway.store, Roster()))
     async with (
         Logins(lambda: Login(town.gateway.settings.telegram)) as logins,
-        AdministratorBot(settings, town.gateway.store.conversations, house, logins) as bot,
+        AdministratorBot(settings, lambda user_id: True, town.gateway.store.conversations, house, logins) as bot,
     ):
         yield bot
 

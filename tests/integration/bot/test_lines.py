@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.call.model import Line, LineKind
-from gateway.control import LineHealth
-from gateway.provisioning import FIELDS, GrammarError
+from gateway.control.door import LineHealth
 from gateway.provisioning.ami import AmiError
+from gateway.provisioning.grammar import FIELDS, GrammarError
 from gateway.sandbox.phone import Phone
 from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.bot.notices import notice_screen
 from gateway.bot.words import LANGUAGES, words_of
-from gateway.control import LineHealth, Notice, NoticeKind
+from gateway.control.door import LineHealth, Notice, NoticeKind
 from gateway.sandbox.phone import Phone
-from gateway.telegram.account import AccountState
+from gateway.telegram.model import AccountState
 from tests.integration.bot.test_wizard import asked_for_code
 from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 
 from gateway.bot.data import LineTo
-from gateway.control import ChatSettings, Subscription
+from gateway.control.door import ChatSettings, Subscription
 from gateway.sandbox.world import User
 from tests.integration.bot.town import OPERATOR, Boss, Town
 

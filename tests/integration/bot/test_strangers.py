@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest_asyncio
 from aiogram.filters.callback_data import CallbackData
 
-from gateway.bot import AdministratorBot, BotSettings, data
+from gateway.bot import data
+from gateway.bot.face import AdministratorBot
 from gateway.bot.lines import CHOICES
+from gateway.bot.settings import BotSettings
 from gateway.call.model import LineKind
-from gateway.control import Notices, RecipeKind, Recommended
+from gateway.control.door import Notices, RecipeKind, Recommended
 from gateway.control.logins import Logins
 from gateway.control.roster import Roster
 from gateway.sandbox.person import NothingHappenedError, Screen
@@ -23,14 +25,12 @@ from tests.integration.bot.town import OPERATOR, Boss, Town
 async def narrow(town: Town, boss: Boss) -> AsyncIterator[str]:
     """A second bot of the same gateway, that serves nobody but the boss; its name."""
     bot = town.sandbox.create_bot(f"narrow_{boss.user.id}_bot", "Narrow")
-    settings = BotSettings.model_validate(
-        {"token": bot.bot_token, "api_url": town.sandbox.bot_api_url, "administrators": [boss.user.id]}
-    )
+    settings = BotSettings.model_validate({"token": bot.bot_token, "api_url": town.sandbox.bot_api_url})
     store = town.gateway.store
     house = dataclasses.replace(town.gateway.use_cases, notices=Notices(store, Roster()))
     async with (
         Logins(lambda: Login(town.gateway.settings.telegram)) as logins,
-        AdministratorBot(settings, store.conversations, house, logins),
+        AdministratorBot(settings, lambda user_id: user_id == boss.user.id, store.conversations, house, logins),
     ):
         assert bot.username is not None
         yield bot.username

@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.app import Gateway
 from gateway.call.model import LineKind
-from gateway.control import Administrator, Operator
+from gateway.control.door import Administrator, Operator
 from gateway.demo.world import connect_account
 from gateway.provisioning.ami import connected
 from gateway.sandbox.person import Chat, Person, Screen

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.call.model import Account, CallRecord, Transport
-from gateway.control import (
+from gateway.control.door import (
     Accounts,
     Calls,
     Handovers,
@@ -21,10 +21,10 @@ from gateway.control import (
     Subscriptions,
     UseCases,
 )
-from gateway.provisioning import Provisioner
-from gateway.storage import StorageSettings, Store
-from gateway.telegram.account import AccountState, AccountStatus
-from gateway.telegram.login import LoggedIn
+from gateway.provisioning.provisioner import Provisioner
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState, AccountStatus, LoggedIn
 from gateway.telegram.ports import Peer
 
 OPERATOR = Operator()

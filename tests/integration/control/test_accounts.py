@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from gateway.call.model import LineKind
-from gateway.control import Administrator, NotFoundError
+from gateway.control.door import Administrator, NotFoundError
 from gateway.errors import GatewayError
-from gateway.storage import Store
-from gateway.telegram.account import AccountState
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState
 from tests.integration.control.conftest import ALICE, CAROL, OPERATOR, House, again, make_house
 
 ANNA, BORIS = Administrator(1), Administrator(2)

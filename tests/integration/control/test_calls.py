@@ -7,7 +7,7 @@ import io
 import pytest
 
 from gateway.call.model import CallRecord, Direction
-from gateway.control import Administrator, NotFoundError
+from gateway.control.door import Administrator, NotFoundError
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat
 from tests.integration.control.conftest import CAROL, OPERATOR, House

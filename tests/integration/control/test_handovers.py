@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from gateway.call.model import LineKind
-from gateway.control import Administrator, NotFoundError, NoticeKind, Subscription
-from gateway.control.requests import ANSWERS
+from gateway.control.door import Administrator, NotFoundError, NoticeKind, Subscription
+from gateway.control.requests import answer_form
 from gateway.errors import GatewayError
-from gateway.storage import Store
+from gateway.storage.store import Store
 from tests.integration.control.conftest import CAROL, OPERATOR, House, make_house
 
 ANNA, BORIS, CLARA = Administrator(1), Administrator(2), Administrator(3)
@@ -58,7 +58,7 @@ async def test_an_account_that_is_offered_comes_whole_over_the_socket(house: Hou
     await house.accounts.set_chat(ANNA, session, {"autoreply_text": "Bitte anrufen", "redial": "on"})
     await house.handovers.offer(ANNA, session, 2)
     views = house.accounts.list(OPERATOR)
-    form = ANSWERS["ListSessions"]
+    form = answer_form("ListSessions")
     assert form.validate_json(form.dump_json(views)) == views
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.call.model import LineKind, Transport
-from gateway.control import LineHealth
+from gateway.control.door import LineHealth
 from gateway.errors import GatewayError
-from gateway.provisioning import GrammarError
+from gateway.provisioning.grammar import GrammarError
 from tests.integration.control.conftest import CAROL, OPERATOR, House, make_house
 
 PBX, OURS, TRUNK = LineKind.PBX_REGISTERS, LineKind.WE_REGISTER, LineKind.TRUNK

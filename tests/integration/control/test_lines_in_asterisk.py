@@ -7,12 +7,16 @@ import pytest
 import pytest_asyncio
 
 from gateway.call.model import LineKind
-from gateway.control import LineHealth
+from gateway.control.door import LineHealth
 from gateway.errors import GatewayError
-from gateway.provisioning import Provisioner, checked, config, render
+from gateway.provisioning import config
 from gateway.provisioning.ami import connected
+from gateway.provisioning.check import checked
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.render import render
 from gateway.sip.embedded import Asterisk
-from gateway.storage import StorageSettings, Store
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 from tests.integration.control.conftest import OPERATOR, House, make_house
 from tests.integration.provisioning.conftest import reached, running_asterisk
 

@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 import pytest
 
 from gateway.call.model import CallRecord, CallState, Direction, LineKind
-from gateway.control import LineHealth, LineState, Notice, NoticeKind, Notices, Severity, UndeliverableError, Watchman
+from gateway.control.door import (
+    LineHealth,
+    LineState,
+    Notice,
+    NoticeKind,
+    Notices,
+    Severity,
+    UndeliverableError,
+    Watchman,
+)
 from gateway.errors import Ending, GatewayError, HangupCause
-from gateway.storage import Store
-from gateway.telegram.account import AccountState, AccountStatus
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState, AccountStatus
 from tests.integration.control.conftest import OPERATOR, House, make_house
 
 ANNA, BORIS = 1, 2

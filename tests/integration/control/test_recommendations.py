@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import pytest
 
 from gateway.call.model import Account
-from gateway.control import Administrator, NotFoundError, NoticeKind, Notices, Recommendations, Recommended, Roster
+from gateway.control.door import Administrator, NotFoundError, NoticeKind, Notices, Recommendations, Recommended, Roster
 from gateway.errors import GatewayError
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from gateway.storage import Store
-from gateway.telegram.account import AccountState, AccountStatus
+from gateway.storage.store import Store
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.side import TelegramSide
 from tests.integration.control.test_notices import Chat
 from tests.integration.telegram.people import VERSIONS, Desk, Town, kept_session

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from gateway.call.model import LineKind
-from gateway.control import Ask, UseCases, own, reaching, serving
 from gateway.control import rpc as rpc_module
+from gateway.control.door import Ask, own, reaching, serving
 from gateway.control.requests import (
     REQUESTS,
     AddLine,
@@ -31,16 +31,17 @@ from gateway.control.requests import (
 )
 from gateway.control.rpc import hand_over
 from gateway.errors import GatewayError
-from gateway.storage import StorageSettings, Store
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 from tests.integration.control.conftest import ALICE, House, make_house
 from tests.integration.control.test_calls import record
 
 
 @asynccontextmanager
-async def opened(state: Path) -> AsyncIterator[UseCases]:
+async def opened(state: Path) -> AsyncIterator[Ask]:
     """What a command does without a gateway."""
     async with Store(StorageSettings(), state) as store:
-        yield await make_house(store, running=False)
+        yield (await make_house(store, running=False)).ask
 
 
 @asynccontextmanager

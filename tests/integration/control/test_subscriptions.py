@@ -13,10 +13,10 @@ from gateway.call.model import CallState, Direction, LineKind, Party, Route, Tel
 from gateway.call.ports import Leg, Media
 from gateway.call.session import CallLimits
 from gateway.call.switchboard import Switchboard
-from gateway.control import Administrator, Coverage, NotFoundError, Subscription, Subscriptions
+from gateway.control.door import Administrator, Coverage, NotFoundError, Subscription, Subscriptions
 from gateway.errors import GatewayError, HangupCause
-from gateway.storage import Store
-from gateway.telegram.login import LoggedIn
+from gateway.storage.store import Store
+from gateway.telegram.model import LoggedIn
 from tests.integration.control.conftest import ALICE, CAROL, OPERATOR, House, make_house
 from tests.scripted import ScriptedLeg, ScriptedOffer, ScriptedPool, settle
 

@@ -20,7 +20,8 @@ import pytest_asyncio
 from gateway.errors import CallError, GatewayError, HangupCause
 from gateway.media import pool as pool_module
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport
-from gateway.media.pool import MediaCall, MediaPool, MediaSettings
+from gateway.media.pool import MediaCall, MediaPool
+from gateway.media.settings import MediaSettings
 from tests.integration.media.peer import RATE_HZ, Users
 from tests.integration.media.phone import Channel, loudest_hz
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from gateway.provisioning import LineHealth, LineState, Provisioner
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.state import LineHealth, LineState
 from gateway.sip.embedded import Asterisk, AsteriskSettings
 from tests.integration.provisioning.sip import SipClient
 

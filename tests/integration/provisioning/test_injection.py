@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.call.model import Line
-from gateway.provisioning import GrammarError, config, render
+from gateway.provisioning import config
 from gateway.provisioning.ami import AmiError, connected
+from gateway.provisioning.grammar import GrammarError
+from gateway.provisioning.render import render
 from gateway.sip.embedded import Asterisk
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 

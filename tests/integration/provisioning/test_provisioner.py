@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.call.model import DtmfMethod, Line, Transport
-from gateway.provisioning import LineHealth, Provisioner, config, render
+from gateway.provisioning import config
 from gateway.provisioning.ami import connected
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.render import render
+from gateway.provisioning.state import LineHealth
 from gateway.sip.embedded import Asterisk
 from tests.integration.provisioning.conftest import OpenClient, reached, running_asterisk, sip_port
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk

@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from gateway.call.model import Party
 from gateway.errors import CallError, HangupCause
-from gateway.provisioning import Provisioner, Recipe, RecipeKind, route
 from gateway.provisioning.ami import connected
+from gateway.provisioning.provisioner import Provisioner
+from gateway.provisioning.recipes import Recipe, RecipeKind, route
 from gateway.provisioning.routes import Routes
 from gateway.sandbox.phone import ANSWER, PhoneCall
 from gateway.sip.embedded import Asterisk

@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from gateway.storage import StorageSettings, Store
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 
 
 def _postgres_programs() -> Path | None:

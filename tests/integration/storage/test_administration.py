@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from gateway.call.model import Account, Line, LineKind
-from gateway.storage import Handover, Job, KeptNotice, Store, Subscription
+from gateway.storage.model import Handover, Job, KeptNotice, Subscription
+from gateway.storage.store import Store
 
 NOW = dt.datetime(2026, 11, 23, 12, 30, 15, 250_000, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(hours=24)

@@ -8,7 +8,8 @@ import pytest
 from gateway.call.model import Account, CallRecord, CallState, Direction, DtmfMethod, Line, LineKind, Transport
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat, DirectionCounters, MediaReport
-from gateway.storage import StorageError, Store
+from gateway.storage.database import StorageError
+from gateway.storage.store import Store
 
 NOON = dt.datetime(2026, 1, 2, 12, 0, 0, 123456, dt.UTC)
 

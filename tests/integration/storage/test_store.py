@@ -17,11 +17,12 @@ from pydantic import SecretStr
 
 from gateway.call.model import Account
 from gateway.errors import GatewayError, SettingsError
-from gateway.storage import StorageSettings, Store
 from gateway.storage.database import Database, StorageError
 from gateway.storage.migrate import migrate
 from gateway.storage.schema import metadata
 from gateway.storage.schema import settings as settings_table
+from gateway.storage.settings import StorageSettings
+from gateway.storage.store import Store
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 OTHER_KEY = base64.urlsafe_b64encode(bytes(range(200, 232))).decode()

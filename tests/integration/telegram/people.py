@@ -21,7 +21,7 @@ from gateway.errors import CallError, Ending
 from gateway.media.model import EngineSetup
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from gateway.telegram.account import AccountState, AccountStatus
+from gateway.telegram.model import AccountState, AccountStatus
 from gateway.telegram.ports import KnownNumber, Peer, PendingCall, TelegramStore
 from gateway.telegram.session import KeptSession
 from gateway.telegram.settings import TelegramSettings

@@ -14,8 +14,8 @@ from gateway.errors import Ending, GatewayError, HangupCause
 from gateway.sandbox.faults import FaultKind
 from gateway.storage.settings import StorageSettings
 from gateway.storage.store import Store
-from gateway.telegram.account import AccountState
-from gateway.telegram.login import LoggedIn, Login
+from gateway.telegram.login import Login
+from gateway.telegram.model import AccountState, LoggedIn
 from gateway.telegram.recommended import Applied, Flooded, NotApplied, Recommended, TooFresh, apply, is_applied
 from tests.integration.telegram.people import Dialling, Gateway, Phone, Town, eventually
 

@@ -10,7 +10,7 @@ from telethon.tl import types
 
 from gateway.errors import Ending, HangupCause
 from gateway.sandbox.faults import FaultKind
-from gateway.telegram.account import AccountState
+from gateway.telegram.model import AccountState
 from tests.integration.telegram.people import Audio, Dialling, Gateway, Town, eventually, gone
 
 NORMAL = Ending(HangupCause.NORMAL)

@@ -11,7 +11,7 @@ from telethon.tl import functions, types
 from gateway.errors import CallError, Ending, HangupCause
 from gateway.media.model import EngineServer
 from gateway.sandbox.faults import FaultKind
-from gateway.telegram.account import AccountState
+from gateway.telegram.model import AccountState
 from tests.integration.telegram.people import Dialling, Town, as_input, eventually, protocol
 
 HANGUP, BUSY = types.PhoneCallDiscardReasonHangup, types.PhoneCallDiscardReasonBusy

@@ -13,11 +13,9 @@ from telethon.tl import functions, types
 from gateway.errors import SettingsError
 from gateway.sandbox.faults import FaultKind
 from gateway.sandbox.server import Sandbox
-from gateway.telegram.account import AccountState
 from gateway.telegram.client import Client
 from gateway.telegram.login import (
     CodeSent,
-    LoggedIn,
     Login,
     PasswordNeeded,
     QrShown,
@@ -27,6 +25,7 @@ from gateway.telegram.login import (
     Step,
     log_out,
 )
+from gateway.telegram.model import AccountState, LoggedIn
 from gateway.telegram.settings import TelegramSettings
 from tests.integration.telegram.people import Gateway, Town, eventually
 

@@ -10,7 +10,8 @@ import pytest
 from gateway.call.model import Party
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat
-from gateway.media.pool import MediaPool, MediaSettings
+from gateway.media.pool import MediaPool
+from gateway.media.settings import MediaSettings
 from tests.integration.telegram.people import Gateway, Town
 
 NORMAL = Ending(HangupCause.NORMAL)

@@ -15,7 +15,7 @@ from gateway.bot.lines import CHOICES
 from gateway.bot.screen import LABEL_MAX, Button, Screen, button
 from gateway.bot.words import Html
 from gateway.call.model import LineKind
-from gateway.control import RecipeKind, Recommended
+from gateway.control.door import RecipeKind, Recommended
 
 DATA: list[type[CallbackData]] = [
     kind

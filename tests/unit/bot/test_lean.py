@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 _FRESH = """
-import gateway.bot
+import gateway.bot.face
 from aiogram import types
 assert not types.Message.__pydantic_complete__, "built in advance"
 said = {"message_id": 1, "date": 0, "chat": {"id": 1, "type": "private"}, "text": "hello"}

@@ -72,6 +72,13 @@ def test_a_shell_completes_commands_without_importing_them() -> None:
     assert loaded == set()
 
 
+@pytest.mark.parametrize("name", ["calls", "line", "plan", "session", "status"])
+def test_what_asks_the_running_gateway_needs_none_of_its_libraries(name: str) -> None:
+    told, loaded = run(name, "--help")
+    assert told.startswith(f"Usage: siptg {name}")
+    assert loaded == set()
+
+
 def test_a_shell_completes_what_a_command_has() -> None:
     told, _ = run(_SIPTG_COMPLETE="bash_complete", COMP_WORDS="siptg line --", COMP_CWORD="2")
     assert "plain,--help" in told.split()

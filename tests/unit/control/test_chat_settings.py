@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.control import CHAT_FIELDS, ChatSettings, GrammarError
+from gateway.control.door import CHAT_FIELDS, ChatSettings, GrammarError
 
 
 def test_an_account_says_nothing_that_nobody_asked_for() -> None:

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from gateway.call.model import Line, Transport
-from gateway.provisioning import GrammarError, checked, clash
+from gateway.provisioning.check import checked, clash
+from gateway.provisioning.grammar import GrammarError
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
 TLS = Transport.TLS

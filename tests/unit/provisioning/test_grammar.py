@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.call.model import DtmfMethod
-from gateway.provisioning import FIELDS, GrammarError, grammar
+from gateway.provisioning import grammar
+from gateway.provisioning.grammar import FIELDS, GrammarError
 
 GOOD: list[tuple[str, str, Any]] = [
     ("name", " Head office №1 ", "Head office №1"),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.provisioning import RECIPES, GrammarError, Recipe, RecipeKind, route, text_of
+from gateway.provisioning.grammar import GrammarError
+from gateway.provisioning.recipes import RECIPES, Recipe, RecipeKind, route, text_of
 
 HOURS = {"times": "9:00-18:00", "days": "mon - thu, sat", "zone": "Europe/Berlin"}
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.call.model import DtmfMethod, Line, Transport
-from gateway.provisioning import FIELDS, GrammarError, Section, checked, render
 from gateway.provisioning.ami import LINE_BYTES, MESSAGE_LINES
+from gateway.provisioning.check import checked
 from gateway.provisioning.config import _actions, _messages
-from gateway.provisioning.render import dtmf_mode
+from gateway.provisioning.grammar import FIELDS, GrammarError
+from gateway.provisioning.render import Section, dtmf_mode, render
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
 RFC4733, INFO, INBAND = DtmfMethod.RFC4733, DtmfMethod.INFO, DtmfMethod.INBAND

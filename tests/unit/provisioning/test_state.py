@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.provisioning import LineHealth, render
-from gateway.provisioning.state import Contact, registration_complaint, state_of
+from gateway.provisioning.render import render
+from gateway.provisioning.state import Contact, LineHealth, registration_complaint, state_of
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
 AT = "sip:line1@203.0.113.5:5071;transport=tcp"
