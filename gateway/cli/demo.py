@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import log
-from gateway.sandbox.network import enter_private_network
+from gateway.sandbox.network import enter_private_network, why_no_private_network
 
 
 @click.command("demo")
@@ -23,7 +23,10 @@ from gateway.sandbox.network import enter_private_network
 def command(folder: Path, *, as_json: bool, stay: bool, verbose: bool) -> None:
     """Make a call each way between a local Telegram and a local phone; no account is needed."""
     if not stay:  # whoever stays is to be reached by a softphone
-        enter_private_network()
+        if reason := why_no_private_network():
+            click.echo(f"The demo runs in this machine's own network, since {reason}.", err=True)
+        else:
+            enter_private_network()
     log.configure("info" if verbose else "error")
     if not asyncio.run(_until_signal(folder, as_json=as_json, stay=stay)):
         sys.exit(1)

@@ -58,6 +58,27 @@ def enter_private_network() -> str:
     return ADDRESS
 
 
+def why_no_private_network() -> str:
+    """A sentence, where `enter_private_network` would be refused; empty where it would not.
+
+    A child finds out: a network that was entered, and then could not be furnished, can't be left again.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            enter_private_network()
+        except PrivateNetworkError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8") as said:
+        sentence = said.read()
+    os.waitpid(child, 0)
+    return sentence
+
+
 def _namespace() -> str:
     return os.readlink("/proc/self/ns/net")
 

@@ -12,6 +12,9 @@ from gateway.sandbox.network import ADDRESS, MARK, enter_private_network
 
 ENTER = "import gateway.sandbox.network as n, os; print(n.enter_private_network(), os.readlink('/proc/self/ns/net'))"
 
+#: Runs its arguments where no user namespace can be made any more.
+NO_MORE = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+
 
 def test_the_tests_live_in_it() -> None:
     with socket.create_server((ADDRESS, 0)) as server, socket.create_connection(server.getsockname()):
@@ -73,3 +76,25 @@ def test_another_user_than_root_keeps_his_id_and_no_more_powers(tmp_path: Path) 
         pytest.skip(child.stderr.splitlines()[-1])
     assert child.stdout.split() == ["65534", "0" * 16], child.stderr
     assert made.stat().st_uid == 65534
+
+
+def test_why_there_can_be_none_is_found_out_without_harm() -> None:
+    """As on a host that lets users have no namespaces: here one that may have none more, and no powers in its own."""
+    script = (
+        "import gateway.sandbox.network as n, os; before = os.readlink('/proc/self/ns/net'); "
+        "print(n.why_no_private_network()); print(os.readlink('/proc/self/ns/net') == before)"
+    )
+    powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", script]
+    child = subprocess.run(
+        [*("unshare", "--user", "--map-root-user"), *("sh", "-c", NO_MORE, "sh"), *powerless],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+        env={name: value for name, value in os.environ.items() if name != MARK},
+    )
+    if "unshare:" in child.stderr:
+        pytest.skip(child.stderr)
+    reason, same = child.stdout.splitlines()
+    assert reason.startswith("the kernel refuses a private network")
+    assert same == "True"
