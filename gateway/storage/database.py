@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-import asyncpg
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -40,6 +39,11 @@ class Database:
             raise SettingsError("SIPTG_STORAGE__URL must begin with 'postgresql://' or 'sqlite://'.")
         self._busy_s = busy_s
         self._engine: AsyncEngine | None = None
+        self._unwrapped: tuple[type[Exception], ...] = (OSError,)
+        if self._url.get_backend_name() == "postgresql":
+            from gateway.storage import postgres  # noqa: PLC0415 - brings its driver along
+
+            self._unwrapped = (OSError, *postgres.ERRORS)
 
     @property
     def name(self) -> str:
@@ -96,20 +100,23 @@ class Database:
             raise StorageError(_sentence(self.name, error)) from error
         except (PoolTimeoutError, TimeoutError) as error:
             raise StorageError(f"The database {self.name} does not answer in time.") from error
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except self._unwrapped as error:
             # While connecting, the driver's own errors are not wrapped.
             raise StorageError(f"The database {self.name} can't be reached: {_plain(error)}.") from error
 
 
-Insert = postgresql.Insert | sqlite.Insert
-
-
-def insert_into(connection: AsyncConnection, table: sa.Table) -> Insert:
+def insert_into(connection: AsyncConnection, table: sa.Table) -> sqlite.Insert:
     """An INSERT that can mind conflicts: both databases can, each in words of its own."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    if connection.dialect.name == "postgresql":
+        from gateway.storage import postgres  # noqa: PLC0415 - as above
+
+        return postgres.insert_into(table)
+    return sqlite.insert(table)
 
 
-def upsert(connection: AsyncConnection, table: sa.Table, values: dict[str, Any] | list[dict[str, Any]]) -> Insert:
+def upsert(
+    connection: AsyncConnection, table: sa.Table, values: dict[str, Any] | list[dict[str, Any]]
+) -> sqlite.Insert:
     """An INSERT that replaces the row of the same primary key."""
     insert = insert_into(connection, table).values(values)
     keys = [column.name for column in table.primary_key]
