@@ -26,6 +26,7 @@ from gateway.control.routings import Routings
 from gateway.control.serving import serving
 from gateway.control.subscriptions import Subscriptions
 from gateway.control.use_cases import UseCases
+from gateway.control.vitals import Vitals
 from gateway.control.watchman import Watchman
 from gateway.media.pool import MediaPool
 from gateway.provisioning.provisioner import Provisioner
@@ -125,6 +126,8 @@ class Gateway:
         await use_cases.routings.apply()
         await self.lines.apply()
         await self.provisioner.settled(LINES_S)  # a PBX that registers at once must not be turned away
+        if settings.web.serves:
+            await self._open_web(house)
         self.accounts.bring_online()
         await house.enter_async_context(serving(settings.state, use_cases))
         if settings.bot.token.get_secret_value():
@@ -138,6 +141,13 @@ class Gateway:
         await house.enter_async_context(
             AdministratorBot(bot, self.settings.control.admits, self.store.conversations, self.use_cases, logins)
         )
+
+    async def _open_web(self, house: AsyncExitStack) -> None:
+        from gateway.web.server import Web  # noqa: PLC0415 - costs a gateway without it nothing
+
+        vitals = Vitals(self.store, self.accounts, self.lines, self.board, self.pool, self.asterisk, self.sip)
+        self.web = await house.enter_async_context(Web(self.settings.web, vitals))
+        self.board.watch(self.web.metrics.call_moved)
 
     async def online(self, account_id: int) -> None:
         """Wait until an account is online."""

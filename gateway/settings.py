@@ -18,6 +18,7 @@ from gateway.media.settings import MediaSettings
 from gateway.sip.settings import AsteriskSettings
 from gateway.storage.settings import StorageSettings
 from gateway.telegram.settings import TelegramSettings
+from gateway.web.settings import WebSettings
 
 PREFIX = "SIPTG_"
 
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     call: CallSettings = CallSettings()
     control: ControlSettings = ControlSettings()
     bot: BotSettings = BotSettings()
+    web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
 
 

@@ -29,7 +29,7 @@ class EngineStatistics:
 
     Attributes:
         path, rtt_ms, jitter_ms, loss_sent, loss_received: As in `MediaReport`.
-        lost, late, concealed_ms, dropped_ms: Of what came from Telegram, as in `DirectionCounters`.
+        packets, first_ms, lost, late, concealed_ms, dropped_ms: Of what came from Telegram, as in `DirectionCounters`.
     """
 
     version: str = ""
@@ -38,6 +38,8 @@ class EngineStatistics:
     jitter_ms: float | None = None
     loss_sent: float | None = None
     loss_received: float | None = None
+    packets: int | None = None
+    first_ms: int | None = None
     lost: int = 0
     late: int = 0
     concealed_ms: int = 0
@@ -47,6 +49,8 @@ class EngineStatistics:
         """Put it into the call's report. What was lost on the way from Telegram only the engine sees."""
         report.version, report.path, report.rtt_ms = self.version, self.path, self.rtt_ms
         report.jitter_ms, report.loss_sent, report.loss_received = self.jitter_ms, self.loss_sent, self.loss_received
+        if self.packets is not None:  # it gives frames all the time, whether anything comes or not
+            report.to_sip.packets, report.to_sip.first_ms = self.packets, self.first_ms
         report.to_sip.lost += self.lost
         report.to_sip.late += self.late
         report.to_sip.concealed_ms += self.concealed_ms
@@ -184,7 +188,7 @@ class Engines:
 
     async def for_call(self, setup: EngineSetup) -> Engine:
         """The engine that shall carry a call; the best one too where it is the only one that works, or was chosen."""
-        if not setup.by_spare or self._choice != "auto":
+        if not setup.spare_for or self._choice != "auto":
             return self.best
         async with self._opening:
             if self._spare is None:

@@ -118,6 +118,8 @@ class _Call:
             jitter_ms=known.jitter_ms,
             loss_sent=known.loss_sent,
             loss_received=known.loss_received,
+            packets=known.packets_received,
+            first_ms=known.first_heard_ms,
             lost=known.lost,
             late=known.late,
             concealed_ms=known.concealed_ms,

@@ -60,7 +60,7 @@ class EngineSetup:
         key: 256 bytes, the result of the key exchange.
         outgoing: Whether we are the caller.
         versions: `library_versions` of the established phoneCall's protocol.
-        by_spare: Use the second-best engine, where there is one: the best has failed with this peer.
+        spare_for: How the best engine failed with this peer, so that the spare one shall be used, where there is one.
     """
 
     key: bytes = field(repr=False)
@@ -69,7 +69,7 @@ class EngineSetup:
     versions: tuple[str, ...]
     p2p_allowed: bool
     custom_parameters: str | None = None
-    by_spare: bool = False
+    spare_for: str = ""
 
 
 @dataclass(slots=True)
@@ -77,7 +77,8 @@ class DirectionCounters:
     """One direction of one call, counted in the path.
 
     Attributes:
-        packets: RTP packets (or engine frames) received.
+        packets: RTP packets received; of an engine that does not count them, its frames.
+        first_ms: When the first one came, from when it could have been passed on.
         lost: Packets that never came, by sequence number or timestamp.
         late: Packets that came too late to be used.
         concealed_ms: Audio made up for lost packets.
@@ -87,6 +88,7 @@ class DirectionCounters:
     """
 
     packets: int = 0
+    first_ms: int | None = None
     lost: int = 0
     late: int = 0
     concealed_ms: int = 0
@@ -101,6 +103,7 @@ class MediaReport:
 
     Attributes:
         engine: The Telegram media engine that carried it.
+        spare_for: How the other one, of first choice, had failed with this user; empty if it had not.
         path: "direct", "relay" or "reflector", where the engine knows.
         rtt_ms, loss_sent, loss_received: From the engine, where it knows; losses are 0..1.
     """
@@ -108,6 +111,7 @@ class MediaReport:
     to_telegram: DirectionCounters = field(default_factory=DirectionCounters)
     to_sip: DirectionCounters = field(default_factory=DirectionCounters)
     engine: str = ""
+    spare_for: str = ""
     version: str = ""
     path: str = ""
     rtt_ms: float | None = None

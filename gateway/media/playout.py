@@ -108,6 +108,7 @@ class Playout:
         self._codec = codec
         self._concealer = Concealer(audio_format.rate_hz)
         self._counters = counters
+        self._opened = now
         self._pace = Pace(DROP_MS / 1000, now)
         self._unit = DROP_MS * self._samples_per_ms
         self._filled_ms = 0  # since the audio ended
@@ -128,6 +129,8 @@ class Playout:
         """Take a packet; answer the PCM to pass on now, a whole number of 10 ms, often one packet's, perhaps none."""
         self._counters.packets += 1
         if packet.ssrc != self._ssrc:
+            if self._ssrc is None:
+                self._counters.first_ms = round(1000 * (now - self._opened))
             played = self._release_held(now)
             self._start(packet)
             return _joined(played, self._play(packet, now))
@@ -251,6 +254,7 @@ class Cadence:
     def __init__(self, frame_ms: int, counters: DirectionCounters, now: float) -> None:
         self._frame_ms = frame_ms
         self._counters = counters
+        self._opened = now
         self._pace = Pace(frame_ms / 1000, now)
 
     @property
@@ -260,6 +264,8 @@ class Cadence:
     def arrive(self, now: float) -> bool:
         """Whether the frame that came now shall be sent."""
         self._counters.packets += 1
+        if self._counters.first_ms is None:
+            self._counters.first_ms = round(1000 * (now - self._opened))
         frame_s = self._frame_ms / 1000
         if self._pace.early(now):
             self._counters.dropped_ms += self._frame_ms

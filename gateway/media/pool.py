@@ -37,7 +37,11 @@ _LEVELS: Final = logging.getLevelNamesMapping()
 
 
 class MediaPool:
-    """Worker processes, and who sits where. `async with` starts the first, and ends all."""
+    """Worker processes, and who sits where. `async with` starts the first, and ends all.
+
+    Attributes:
+        deaths: How many have died unasked, since the start.
+    """
 
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
@@ -45,6 +49,7 @@ class MediaPool:
         self._workers: list[_Worker] = []
         self._closing = False
         self._engine: wire.Message = {}
+        self.deaths = 0
 
     @property
     def engine(self) -> str:
@@ -60,6 +65,11 @@ class MediaPool:
     def pids(self) -> tuple[int, ...]:
         """The process ids of the workers."""
         return tuple(worker.pid for worker in self._workers if worker.pid is not None)
+
+    @property
+    def ready(self) -> int:
+        """How many workers can take a call now."""
+        return sum(worker.was_ready for worker in self._workers)
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -110,6 +120,7 @@ class MediaPool:
                 await worker.run()
             finally:
                 self._workers.remove(worker)
+            self.deaths += not self._closing
             if not self._closing and not worker.was_ready:
                 await asyncio.sleep(PAUSE_S)
             if not self._closing:

@@ -81,6 +81,7 @@ class WorkerCall:
     async def connect(self, setup: EngineSetup) -> None:
         engine = await self._engines.for_call(setup)
         self._report.engine = engine.name
+        self._report.spare_for = setup.spare_for if engine is not self._engines.best else ""
         self._telegram = engine.call(self._format.rate_hz, setup, self)
         for blob in self._early:
             self._telegram.hear_signal(blob)

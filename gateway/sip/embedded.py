@@ -77,6 +77,7 @@ class Asterisk:
         version: As it says of itself.
         ports: Where it takes SIP.
         on_death: Called when it died unasked, before it is started again.
+        restarts: How often that was done.
     """
 
     def __init__(self, settings: AsteriskSettings, state: Path) -> None:
@@ -86,6 +87,7 @@ class Asterisk:
         self._watcher: asyncio.Task[None] | None = None
         self._stack = contextlib.ExitStack()
         self.version = ""
+        self.restarts = 0
         self.on_death: list[Callable[[], None]] = []
         self.ports = SipPorts(settings.udp_port, settings.tcp_port, settings.tls_port)
         self._secrets: Secrets | None = None
@@ -252,6 +254,7 @@ class Asterisk:
                 deaths += 1
                 try:
                     await self._start()
+                    self.restarts += 1
                     break
                 except (AsteriskError, OSError) as error:
                     log.error("asterisk did not start again", reason=str(error))

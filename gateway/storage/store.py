@@ -71,6 +71,10 @@ class Store:
     async def __aexit__(self, *_: object) -> None:
         await self._closing.aclose()
 
+    async def ask(self) -> None:
+        """Ask the database something, to see whether it answers. Raises `StorageError`."""
+        await self.settings.get(_KEY_CHECK)
+
     async def _proven_seal(self) -> Seal:
         check = await self.settings.get(_KEY_CHECK)
         if text := self._settings.key.get_secret_value():

@@ -78,7 +78,7 @@ class SessionAccount:
         self.book = book
         self.session = KeptSession()
         self.receive_s = RECEIVE_S
-        self.wants_spare_engine: set[int] = set()  # users with whom the media engine did not connect
+        self.engine_failures: dict[int, str] = {}  # by user: how the media engine of first choice did not connect
         self.floods = FloodWaits(account.id, store)
         self.farewells = Farewells(account.id, self, store)
         self._watch = watch

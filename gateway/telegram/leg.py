@@ -222,14 +222,16 @@ class TelegramLeg:
             versions=tuple(call.protocol.library_versions),
             p2p_allowed=bool(call.p2p_allowed),
             custom_parameters=call.custom_parameters.data if call.custom_parameters else None,
-            by_spare=user_id in self._account.wants_spare_engine,
+            spare_for=self._account.engine_failures.get(user_id, ""),
         )
         try:
             await self._unless_over(self._media.connect(setup, self._signalling.say))
         except CallError as failed:
             if failed.ending.cause in ENGINE_FAILED:
-                self._account.wants_spare_engine ^= {user_id}  # the next call with him is another engine's
-                self._log.warning("media engine failed with a user", user_id=user_id, by_spare=setup.by_spare)
+                # The next call with him is the other engine's.
+                if self._account.engine_failures.pop(user_id, None) is None:
+                    self._account.engine_failures[user_id] = failed.ending.cause.value
+                self._log.warning("media engine failed with a user", user_id=user_id, by_spare=bool(setup.spare_for))
             raise
 
 

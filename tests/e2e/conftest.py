@@ -28,7 +28,8 @@ async def opened(
     folder = tmp_path_factory.mktemp("world")
     (folder / "telegram").mkdir()
     shutil.copy(sandbox_key, folder / "telegram")
-    async with open_world(folder, media={"engine": request.param}, call={"answer_s": 20}) as world:
+    slices = {"media": {"engine": request.param}, "call": {"answer_s": 20}, "web": {"metrics_port": 0}}
+    async with open_world(folder, **slices) as world:
         yield Stage(world)
 
 

@@ -165,6 +165,7 @@ async def test_user_with_whom_our_engine_fails_is_reached_by_the_other_one(stage
             assert heard_by_phone(call, 700) > 0.5
     finally:
         stage.sandbox.settings.custom_parameters = None
-    assert (await stage.record(seen + 1)).media.engine == "ntgcalls"
+    media = (await stage.record(seen + 1)).media
+    assert (media.engine, media.spare_for) == ("ntgcalls", "incompatible_peer")
     await next_call_works(stage)
-    assert stage.records[-1].media.engine == "tgcall"
+    assert (stage.records[-1].media.engine, stage.records[-1].media.spare_for) == ("tgcall", "")

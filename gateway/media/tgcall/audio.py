@@ -75,6 +75,7 @@ class Receiver:
         self.bytes = 0
         self.packets = 0
         self.ignored = 0
+        self.first_heard_at: float | None = None
         self._decoder = OpusDecoder(rate_hz)
         self.buffer = JitterBuffer(self._decoder, rate_hz)
         self.statistics: ReceiverStatistics | None = None
@@ -94,6 +95,8 @@ class Receiver:
         if rtp is None or stream is None or rtp.ssrc != stream.ssrc or rtp.payload_type != stream.payload_type:
             self.ignored += 1
             return
+        if not self.packets:
+            self.first_heard_at = now
         self.packets += 1
         self.bytes += len(packet)
         if self.statistics is not None:

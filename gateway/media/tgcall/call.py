@@ -205,6 +205,9 @@ class Call:
             stats.srtp_profile = self._dtls.keys.profile.name
         if self._connected_after_s is not None:
             stats.connect_ms = 1000 * self._connected_after_s
+            if self._receiver.first_heard_at is not None:
+                waited_s = self._receiver.first_heard_at - self._began - self._connected_after_s
+                stats.first_heard_ms = max(0, round(1000 * waited_s))
         stats.path_changes = self._transport.ice.changes
         stats.signals_sent, stats.signals_received = self._signals_sent, self._signals_received
         stats.peer_muted = self._peer_muted

@@ -100,6 +100,7 @@ class CallStats:
         version: The protocol version spoken with the peer.
         path: None until there is one.
         local_candidate, remote_candidate: Their kinds ("host", "srflx", "prflx", "relay").
+        first_heard_ms: When the first packet came, from the connection on.
         rtt_ms: Of the media, by RTCP; of the path's checks until there is one.
         jitter_ms: Of what arrives, as RFC 3550 §6.4.1 has it.
         loss_received, loss_sent: 0..1, over the last reporting interval.
@@ -120,6 +121,7 @@ class CallStats:
     remote_candidate: str = ""
     srtp_profile: str = ""
     connect_ms: float | None = None
+    first_heard_ms: int | None = None
     rtt_ms: float | None = None
     jitter_ms: float | None = None
     loss_received: float | None = None

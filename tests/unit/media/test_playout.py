@@ -58,7 +58,7 @@ def test_audio_is_passed_on_as_it_arrives(ptime_ms: int) -> None:
     stream = Stream(ptime_ms)
     for n in range(50):
         assert player.arrive(stream.packet(n), n * ptime_ms / 1000).tolist() == stream.pcm(n)
-    assert counters == DirectionCounters(packets=50)
+    assert counters == DirectionCounters(packets=50, first_ms=0)
 
 
 def test_packets_of_odd_length_are_passed_on_in_whole_frames() -> None:
@@ -267,7 +267,7 @@ def test_cadence_sends_each_frame_that_comes_in_time() -> None:
     cadence = Cadence(20, counters, 0.0)
     assert all(cadence.arrive(0.02 * n) for n in range(100))
     assert cadence.tick(2.0) == 0
-    assert counters == DirectionCounters(packets=100)
+    assert counters == DirectionCounters(packets=100, first_ms=0)
 
 
 def test_cadence_sends_silence_in_real_time_when_the_engine_gives_nothing() -> None:

@@ -1,0 +1,1 @@
+"""Pages and figures over HTTP, where the operator wants them."""
