@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +26,7 @@ from gateway.control.routings import Routings
 from gateway.control.serving import serving
 from gateway.control.subscriptions import Subscriptions
 from gateway.control.use_cases import UseCases
+from gateway.control.views import LiveCall
 from gateway.control.vitals import Vitals
 from gateway.control.watchman import Watchman
 from gateway.media.pool import MediaPool
@@ -221,10 +222,15 @@ def _use_cases(
         calls_of=gateway.board.calls_of if gateway else lambda account_id: 0,
     )
     handovers = Handovers(store, roster, accounts, notices, settings.control.admits)
-    calls = Calls(store, roster, (lambda: [one.record for one in gateway.board.calls.values()]) if gateway else None)
+    calls = Calls(store, roster, (lambda: _living(gateway)) if gateway else None)
     by_administrators = settings.control.routing_by == "administrators"
     routings = Routings(store, roster, gateway.provisioner if gateway else None, by_administrators=by_administrators)
     return UseCases(accounts, lines, calls, handovers, subscriptions, recommendations, notices, routings)
+
+
+def _living(gateway: Gateway) -> Iterator[LiveCall]:
+    for call_id, call in gateway.board.calls.items():
+        yield LiveCall(call.record, call.state, gateway.telegram.key_emoji(call_id))
 
 
 def _offered(settings: Settings, gateway: Gateway | None) -> Offered:

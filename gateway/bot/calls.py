@@ -15,8 +15,8 @@ from gateway.bot.sessions import title
 from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
-from gateway.call.model import CallRecord, CallState, Direction
-from gateway.control.door import UseCases
+from gateway.call.model import CallRecord, Direction
+from gateway.control.door import LiveCall, UseCases
 from gateway.errors import HangupCause
 
 router = Router(name="calls")
@@ -56,7 +56,7 @@ async def calls_screen(visit: Visit, house: UseCases, asked: CallsOf) -> Screen:
     limit = (page + 1) * PAGE + 1
     records = await house.calls.records(visit.asker, account_id=asked.session or None, limit=limit)
     shown, more = records[page * PAGE : (page + 1) * PAGE], len(records) == limit
-    living = [one for one in house.calls.living(visit.asker) if asked.session in (0, one.account_id)]
+    living = [one for one in house.calls.living(visit.asker) if asked.session in (0, one.record.account_id)]
     turns = [
         button("◀️", CallsOf(session=asked.session, page=page - 1)) if page else None,
         button("▶️", CallsOf(session=asked.session, page=page + 1)) if more else None,
@@ -71,6 +71,7 @@ async def calls_screen(visit: Visit, house: UseCases, asked: CallsOf) -> Screen:
             joined(whose, words("calls") if shown else words("calls-none"), by="\n"),
             words("calls-living", calls=len(living)) if living else "",
             joined(*(_line(words, one) for one in living[:PAGE]), by="\n"),
+            words("calls-emoji") if any(one.emoji for one in living[:PAGE]) else "",
         ),
         [
             *([button(label(record), CallTo(id=record.call_id))] for record in shown),
@@ -128,11 +129,12 @@ def _failed(records: Iterable[CallRecord]) -> Iterator[CallRecord]:
     return (one for one in records if one.ending.cause not in WELL)
 
 
-def _line(words: Words, record: CallRecord) -> Html:
+def _line(words: Words, call: LiveCall) -> Html:
+    record = call.record
     since = record.answered_at or record.offered_at
     seconds = (dt.datetime.now(dt.UTC) - since).total_seconds()
-    state = words.word(record.state if record.state is not CallState.ENDED else CallState.ENDING)
-    return words("call-living", what=label(record), state=state, clock=clock(seconds))
+    line = words("call-living", what=label(record), state=words.word(call.state), clock=clock(seconds))
+    return joined(line, f"🔐 {call.emoji}" if call.emoji else "", by="\n")
 
 
 def _to_calls(words: Words) -> Button:

@@ -9,7 +9,8 @@ import click
 
 from gateway.cli.asking import ask
 from gateway.cli.output import show
-from gateway.control.requests import ExportCalls, ListCalls
+from gateway.control.requests import ExportCalls, ListCalls, ListLiveCalls
+from gateway.terminal.calls import ended, living
 
 
 @click.command("calls")
@@ -23,17 +24,7 @@ def command(*, live: bool, days: float | None, limit: int, as_csv: bool) -> None
     if as_csv:
         sys.stdout.write(ask(ExportCalls(since)))
         return
-    rows = [
-        (
-            f"{record.offered_at.astimezone():%Y-%m-%d %H:%M:%S}",
-            "→ Telegram" if record.direction.value == "sip-to-telegram" else "→ SIP",
-            record.caller,
-            record.dialled,
-            f"{record.talk_s:.0f} s",
-            record.state.value if live else record.ending.cause.value,
-            record.ending.detail,
-            " ".join(filter(None, (record.media.engine, record.media.version, record.media.path))),
-        )
-        for record in ask(ListCalls(living=live, since=since, limit=limit))
-    ]
-    show(("when", "way", "caller", "dialled", "talked", "state" if live else "ended", "", "audio by"), rows)
+    if live:
+        show(*living(ask(ListLiveCalls())))
+    else:
+        show(*ended(ask(ListCalls(since=since, limit=limit))))

@@ -11,12 +11,13 @@ from typing import Final
 from gateway.call.model import CallRecord
 from gateway.control.asking import Asker, NotFoundError, Operator
 from gateway.control.roster import Roster
+from gateway.control.views import LiveCall
 from gateway.storage.store import Store
 
 RECORDS_MAX: Final = 10_000
 
-#: The records so far of the calls that live now, where a gateway runs.
-Living = Callable[[], Iterable[CallRecord]]
+#: Where a gateway runs.
+Living = Callable[[], Iterable[LiveCall]]
 
 _COLUMNS: Final = (
     *("call_id", "direction", "account", "line", "caller", "dialled", "telegram_user"),
@@ -33,12 +34,12 @@ class Calls:
         self._roster = roster
         self._living = living
 
-    def living(self, asker: Asker) -> list[CallRecord]:
+    def living(self, asker: Asker) -> list[LiveCall]:
         """The calls that live now, the oldest first."""
         own = self._own(asker)
-        records = self._living() if self._living is not None else ()
-        seen = [record for record in records if own is None or record.account_id in own]
-        return sorted(seen, key=lambda record: record.offered_at)
+        calls = self._living() if self._living is not None else ()
+        seen = [call for call in calls if own is None or call.record.account_id in own]
+        return sorted(seen, key=lambda call: call.record.offered_at)
 
     async def records(
         self, asker: Asker, *, account_id: int | None = None, since: dt.datetime | None = None, limit: int = 50

@@ -23,6 +23,7 @@ from gateway.control.views import (
     Credentials,
     KeptBy,
     LineView,
+    LiveCall,
     RoutingView,
     SubscriptionView,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "LineState",
     "LineView",
     "Lines",
+    "LiveCall",
     "NotFoundError",
     "Notice",
     "NoticeKind",

@@ -16,7 +16,7 @@ from typing import Any, Final, Generic, Self, TypeVar, get_args
 from pydantic import TypeAdapter
 
 from gateway.call.model import Account, CallRecord, LineKind
-from gateway.control.views import AccountView, Credentials, LineView, RoutingView, SubscriptionView
+from gateway.control.views import AccountView, Credentials, LineView, LiveCall, RoutingView, SubscriptionView
 from gateway.provisioning.recipes import RecipeKind
 from gateway.storage.model import Subscription
 from gateway.telegram.model import LoggedIn
@@ -94,12 +94,16 @@ class RemoveLine(Request[None]):
 
 @dataclass(frozen=True)
 class ListCalls(Request[list[CallRecord]]):
-    """Records of ended calls, the newest first; or of the calls that live now."""
+    """Records of ended calls, the newest first."""
 
-    living: bool = False
     account_id: int | None = None
     since: dt.datetime | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True)
+class ListLiveCalls(Request[list[LiveCall]]):
+    pass
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ REQUESTS: Final[Mapping[str, type[Request[Any]]]] = MappingProxyType(
         for kind in (
             *(ListSessions, KeepSession, ChangeSession, LogOutSession),
             *(ListLines, AddLine, EditLine, ShowCredentials, RemoveLine),
-            *(ListCalls, ExportCalls),
+            *(ListCalls, ListLiveCalls, ExportCalls),
             *(ShowRouting, ChooseRouting),
             *(ListSubscriptions, GrantSubscription, RevokeSubscription),
         )

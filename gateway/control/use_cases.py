@@ -26,6 +26,7 @@ from gateway.control.requests import (
     KeepSession,
     ListCalls,
     ListLines,
+    ListLiveCalls,
     ListSessions,
     ListSubscriptions,
     LogOutSession,
@@ -37,7 +38,7 @@ from gateway.control.requests import (
 )
 from gateway.control.routings import Routings
 from gateway.control.subscriptions import Subscriptions
-from gateway.control.views import AccountView, Credentials, LineView, RoutingView, SubscriptionView
+from gateway.control.views import AccountView, Credentials, LineView, LiveCall, RoutingView, SubscriptionView
 from gateway.telegram.model import LoggedIn
 
 _OPERATOR: Final = Operator()
@@ -121,9 +122,12 @@ async def _(request: RemoveLine, house: UseCases) -> None:
 
 @_do.register
 async def _(request: ListCalls, house: UseCases) -> list[CallRecord]:
-    if request.living:
-        return house.calls.living(_OPERATOR)
     return await house.calls.records(_OPERATOR, account_id=request.account_id, since=request.since, limit=request.limit)
+
+
+@_do.register
+async def _(request: ListLiveCalls, house: UseCases) -> list[LiveCall]:
+    return house.calls.living(_OPERATOR)
 
 
 @_do.register

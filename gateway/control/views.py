@@ -1,4 +1,4 @@
-"""Accounts, lines, subscriptions and routings as they are shown: data alone."""
+"""Accounts, lines, calls, subscriptions and routings as they are shown: data alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.call.model import Account, Line, Transport
+from gateway.call.model import Account, CallRecord, CallState, Line, Transport
 from gateway.control.chat_settings import ChatSettings
 from gateway.provisioning.recipes import Recipe
 from gateway.provisioning.state import LineState
@@ -110,3 +110,17 @@ class SubscriptionView:
     sessions: tuple[int, ...]
     used_s: float
     expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call that lives now.
+
+    Attributes:
+        record: What is known of it so far.
+        emoji: The four pictures of its key, once it has one. If the Telegram user sees others, somebody sits between.
+    """
+
+    record: CallRecord
+    state: CallState
+    emoji: str = ""

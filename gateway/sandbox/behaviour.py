@@ -52,6 +52,7 @@ class CallReport(BaseModel):
         state: "calling", "ringing", "connecting", "connected", "ended".
         reason: Telegram's word for why it ended, or a fault of the robot's in its own words.
         versions: What the two ends agreed on.
+        key_digest: SHA-256 of the key and g_a, of which apps make the four pictures that users compare.
         heard_frames: 10 ms each.
         first_heard_at, first_said_at: When the first frame came, and when the audio that it says began.
         recording: The WAV file; whole once the call has ended, and begins at `first_heard_at`.
@@ -66,6 +67,7 @@ class CallReport(BaseModel):
     reason: str = ""
     duration_s: int = 0
     versions: list[str] = []
+    key_digest: str = ""
     heard_frames: int = 0
     first_heard_at: float | None = None
     first_said_at: float | None = None

@@ -144,7 +144,7 @@ class RobotCall:
         established = await client(
             functions.phone.ConfirmCallRequest(self._peer, g_a, _fingerprint(key), accepted.protocol)
         )
-        await self._talk(key, established.phone_call)
+        await self._talk(key, g_a, established.phone_call)
 
     async def _be_called(self, requested: TL) -> None:
         client = self._robot.client
@@ -167,11 +167,12 @@ class RobotCall:
             established.key_fingerprint
         ):
             raise EndedError("the key is not the caller's")
-        await self._talk(key, established)
+        await self._talk(key, established.g_a_or_b, established)
 
-    async def _talk(self, key: bytes, established: TL) -> None:
+    async def _talk(self, key: bytes, g_a: bytes, established: TL) -> None:
         """Carry the audio until somebody hangs up."""
         told, report = self._behaviour, self.report
+        report.key_digest = hashlib.sha256(key + g_a).hexdigest()
         report.versions = list(established.protocol.library_versions)
         what = sound(told.audio, told.rate_hz, told.audio_after_s, self._began)
         self._voice = self._voices.voice(report, what, told.rate_hz, self._signals_out.put_nowait, record=told.record)

@@ -78,6 +78,7 @@ class SessionAccount:
         self.book = book
         self.session = KeptSession()
         self.receive_s = RECEIVE_S
+        self.key_emoji: dict[str, str] = {}  # of calls that have a key, by our ids
         self.engine_failures: dict[int, str] = {}  # by user: how the media engine of first choice did not connect
         self.floods = FloodWaits(account.id, store)
         self.farewells = Farewells(account.id, self, store)

@@ -15,6 +15,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.telegram.emoji import EMOJI
+
 KEY_BYTES = 256
 MODULUS_BITS = 2048
 
@@ -146,6 +148,20 @@ def agree(secret: Secret, other: bytes) -> CallKey:
 def fingerprint(key: bytes) -> int:
     """The last 64 bits of the key's SHA-1, little-endian."""
     return int.from_bytes(hashlib.sha1(key, usedforsecurity=False).digest()[-8:], "little", signed=True)
+
+
+def key_emoji(key: bytes, g_a: bytes) -> str:
+    """The four pictures that both users see if nobody sits between them.
+
+    Args:
+        key: The call's key.
+        g_a: The caller's half of the exchange, as it went over the wire.
+
+    Source: https://core.telegram.org/api/end-to-end/voice-calls#key-verification.
+    """
+    digest = hashlib.sha256(key + g_a).digest()
+    numbers = (int.from_bytes(digest[at : at + 8], "big") & 0x7FFF_FFFF_FFFF_FFFF for at in range(0, 32, 8))
+    return " ".join(EMOJI[number % len(EMOJI)] for number in numbers)
 
 
 def commitment(public: bytes) -> bytes:

@@ -87,6 +87,8 @@ class TelegramLeg:
         self._let_go = ending
         self._left.set_result(None)
         self._news.set()
+        if self._media is not None:
+            self._account.key_emoji.pop(self._media.call_id, None)
         if self._signalling is not None:
             self._signalling.close()
         if telling := self._discard(ending):
@@ -205,12 +207,13 @@ class TelegramLeg:
             min_layer=LAYER, max_layer=LAYER, library_versions=list(self._versions()), udp_p2p=True, udp_reflector=True
         )
 
-    async def _connect(self, call: types.PhoneCall, key: exchange.CallKey) -> None:
-        """Both ends hold the key: connect the audio. Raises `CallError`."""
+    async def _connect(self, call: types.PhoneCall, key: exchange.CallKey, g_a: bytes) -> None:
+        """Both ends hold the key, which `g_a` began: connect the audio. Raises `CallError`."""
         assert self._media is not None
         if key.fingerprint != call.key_fingerprint:
             raise CallError(HangupCause.INTERNAL, "the two ends of the call hold different keys")
         self._stop()  # or nobody would close what is opened from here on
+        self._account.key_emoji[self._media.call_id] = exchange.key_emoji(key.key, g_a)
         self._up_at = time.monotonic()
         self._log.info("call established", versions=call.protocol.library_versions, p2p=bool(call.p2p_allowed))
         self._signalling = Signalling(self._account, self._peer, self._over)
@@ -299,7 +302,7 @@ class NearLeg(TelegramLeg):
             key = exchange.agree(secret, call.g_a_or_b)
         except (RPCError, OSError, TimeoutError, exchange.ExchangeError) as failed:
             raise await self._refused(failed) from failed
-        await self._connect(call, key)
+        await self._connect(call, key, call.g_a_or_b)
 
     async def _confirmed(self) -> types.PhoneCall:
         try:
@@ -364,7 +367,7 @@ class FarLeg(TelegramLeg):
             call = await self._confirm(secret, key)
         except (RPCError, OSError, TimeoutError, exchange.ExchangeError) as failed:
             raise await self._refused(failed) from failed
-        await self._connect(call, key)
+        await self._connect(call, key, secret.public)
 
     async def _request(self, to: str, user: types.InputUser, secret: exchange.Secret) -> None:
         """Ask for the call. Outlives a dial that is given up meanwhile: the call may have come to be."""

@@ -146,6 +146,11 @@ class TelegramSide:
             return OfflineLeg(f"telegram account {route.account.id}")
         return FarLeg(kept.account, self._versions, media)
 
+    def key_emoji(self, call_id: str) -> str:
+        """The four pictures of a call's key, which its user sees as well; empty while it has none."""
+        found = (kept.account.key_emoji.get(call_id, "") for kept in self._kept.values())
+        return next(filter(None, found), "")
+
     def _requested(self, account_id: int, call: types.PhoneCallRequested, users: Mapping[int, Any]) -> None:
         """A user calls. From here on news of the call goes to the leg; the offer may wait for who he is."""
         kept = self._kept.get(account_id)

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from gateway.control.vitals import Vitals
-from gateway.errors import GatewayError
+from gateway.errors import SettingsError
 from gateway.web.metrics import Metrics
 from gateway.web.settings import WebSettings
 
@@ -60,7 +60,7 @@ class Web:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise GatewayError(
+            raise SettingsError(
                 f"Port {port} of {host} can't be listened at ({error.strerror or error}); choose another one with "
                 f"SIPTG_WEB__{setting}."
             ) from error

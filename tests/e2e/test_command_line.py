@@ -16,6 +16,7 @@ import pytest
 
 from gateway.sandbox.phone import Phone, PhoneError
 from gateway.sandbox.server import Sandbox
+from tests.user_app import emoji_of
 
 NUMBER = "+15550100"
 #: A command starts Python, the gateway Asterisk as well; a loaded machine takes its time.
@@ -134,7 +135,9 @@ async def test_operator_connects_an_account_and_a_pbx_and_calls_go_both_on_and_o
         assert re.search(r"office.*up.*registered", listed)
         assert re.search(r"branch.*20", listed)
         assert "deleted" in await operator.run("line", "remove", "2")
-        assert "→ Telegram" in await operator.run("calls", "--live")
+        live = await operator.run("calls", "--live")
+        assert "→ Telegram" in live
+        assert emoji_of(await anna.wait("connected")) in live
         # SIGTERM: the call goes on, new ones are refused, and the end of the call is the end of the gateway.
         gateway.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)

@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.call.model import CallState
-from gateway.demo.world import BUSINESS_PHONE
+from gateway.call.model import CallState, Direction
+from gateway.demo.world import BUSINESS_PHONE, OPERATOR
 from tests.e2e.stage import Stage
+from tests.user_app import emoji_of
 
 
 async def fetch(stage: Stage, path: str) -> tuple[int, str]:
@@ -75,6 +76,26 @@ async def test_a_call_is_seen_while_it_lives_and_counted_when_it_ends(stage: Sta
     text = (await fetch(stage, "/metrics"))[1]
     for private in (f"{user.phone}", str(user.id), BUSINESS_PHONE[1:], f"{user.username}"):
         assert private not in text
+
+
+@pytest.mark.parametrize("way", list(Direction))
+async def test_a_live_call_has_the_emoji_that_the_user_sees(stage: Stage, way: Direction) -> None:
+    user = stage.person()
+    async with stage.user(user) as robot:
+        if way is Direction.SIP_TO_TELEGRAM:
+            call = stage.phone.call(f"+{user.phone}")
+            await call.answered()
+        else:
+            call = await stage.called(robot)
+        report = await robot.wait("connected")
+        await stage.up()
+        [live] = stage.gateway.calls.living(OPERATOR)
+        assert live.state is CallState.UP
+        assert live.emoji == emoji_of(report)
+        assert len(live.emoji.split(" ")) == 4
+        await call.hang_up()
+    await stage.nothing_left()
+    assert not stage.gateway.telegram.key_emoji(live.record.call_id)
 
 
 async def test_a_refused_call_is_counted_by_its_cause(stage: Stage) -> None:

@@ -424,6 +424,7 @@ calls-living =
        *[other] <b>{ $calls } calls now</b>
     }
 call-living = { $what } – { $state } { $clock }
+calls-emoji = 🔐 The emoji are the call's key. Read them to the Telegram user: if he sees the same ones in his app, nobody sits between.
 back-to-calls = « Calls
 call =
     { $mark } <b>{ $caller } → { $dialled }</b>

@@ -427,6 +427,7 @@ calls-living =
        *[many] <b>Сейчас идут { $calls } звонков</b>
     }
 call-living = { $what } – { $state } { $clock }
+calls-emoji = 🔐 Эмодзи – это ключ звонка. Назовите их пользователю Telegram: если он видит в приложении те же, между вами никого нет.
 back-to-calls = « Звонки
 call =
     { $mark } <b>{ $caller } → { $dialled }</b>

@@ -12,7 +12,7 @@ Own ICE, signalling, SCTP and jitter buffer, around libopus, OpenSSL and libsrtp
 from __future__ import annotations
 
 from .call import Call
-from .crypto import key_emoji, key_fingerprint
+from .crypto import key_fingerprint
 from .engine import CallEngine
 from .model import (
     CallState,
@@ -40,7 +40,6 @@ __all__ = [
     "Server",
     "UnsupportedError",
     "choose_version",
-    "key_emoji",
     "key_fingerprint",
     "library_versions",
 ]

@@ -1,6 +1,6 @@
-"""Signalling crypto: how a blob travels through Telegram's servers, and what both users can compare.
+"""Signalling crypto: how a blob travels through Telegram's servers, and how a key is told from another.
 
-Pure. Source: https://core.telegram.org/api/end-to-end/voice-calls (MTProto 2.0 in calls, key verification).
+Pure. Source: https://core.telegram.org/api/end-to-end/voice-calls (MTProto 2.0 in calls).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from .emoji import EMOJI
 from .model import EngineError
 
 KEY_BYTES: Final = 256
@@ -94,18 +93,3 @@ def key_fingerprint(key: bytes) -> int:
     Source: https://core.telegram.org/method/phone.confirmCall.
     """
     return int.from_bytes(hashlib.sha1(key, usedforsecurity=False).digest()[-8:], "little", signed=True)
-
-
-def key_emoji(key: bytes, g_a: bytes) -> tuple[str, str, str, str]:
-    """The four pictures that both users see if nobody sits between them.
-
-    Args:
-        key: The call's key.
-        g_a: The caller's half of the exchange, 256 bytes.
-
-    Source: https://core.telegram.org/api/end-to-end/voice-calls#key-verification.
-    """
-    digest = hashlib.sha256(key + g_a).digest()
-    numbers = [int.from_bytes(digest[at : at + 8], "big") & 0x7FFF_FFFF_FFFF_FFFF for at in range(0, 32, 8)]
-    a, b, c, d = (EMOJI[number % len(EMOJI)] for number in numbers)
-    return a, b, c, d

@@ -7,9 +7,11 @@ import secrets
 
 from gateway.bot.data import CallTo
 from gateway.call.model import CallRecord, CallState, Direction
+from gateway.demo.world import phone_on
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat
-from tests.integration.bot.town import Boss, Town
+from tests.integration.bot.town import OPERATOR, Boss, Town
+from tests.user_app import emoji_of
 
 
 async def kept(town: Town, session: int, line: int | None, cause: HangupCause, minutes_ago: int, **changes: str) -> str:
@@ -75,3 +77,25 @@ async def test_calls_of_others_are_not_there(town: Town, boss: Boss) -> None:
         assert "No call has failed" in (await other.chat.send("/why")).text
         answer = await other.chat.forge(CallTo(id=call).pack().encode())
         assert "not there any more" in answer.answer
+
+
+async def test_a_call_that_is_up_shows_its_key_to_be_compared(town: Town, boss: Boss) -> None:
+    session = await town.session(boss)
+    line_id = await town.line(session)
+    line = next(view.line for view in town.gateway.lines.list(OPERATOR) if view.line.id == line_id)
+    robot = await town.sandbox.robots.add(town.somebody("Ann"))
+    try:
+        async with phone_on(town.gateway, line) as phone:
+            call = phone.call(f"+{robot.user.phone}")
+            await call.answered()
+            report = await robot.wait("connected")
+            screen = await boss.chat.send("/calls")
+            assert "One call now" in screen.text
+            assert "– up" in screen.text
+            assert f"🔐 {emoji_of(report)}" in screen.text
+            assert "nobody sits between" in screen.text
+            await call.hang_up()
+            await robot.wait("ended")
+    finally:
+        await robot.remove()
+    assert "🔐" not in (await boss.chat.send("/calls")).text

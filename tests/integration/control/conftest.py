@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gateway.call.model import Account, CallRecord, Transport
+from gateway.call.model import Account, Transport
 from gateway.control.door import (
     Accounts,
     Calls,
     Handovers,
     Lines,
+    LiveCall,
     Notices,
     Operator,
     Recommendations,
@@ -72,7 +73,7 @@ class House(UseCases):
     store: Store
     roster: Roster
     telegram: Telegram
-    living: list[CallRecord]
+    living: list[LiveCall]
 
     async def session(self, login: LoggedIn = ALICE, administrator: int | None = None) -> int:
         """Keep a login; answers the account's id."""
@@ -88,7 +89,7 @@ def offered(transport: Transport) -> tuple[str, int] | None:
 
 async def make_house(store: Store, provisioner: Provisioner | None = None, *, running: bool = True) -> House:
     """Loaded from the store, as at a start."""
-    roster, telegram, living = Roster(), Telegram(), []  # type: tuple[Roster, Telegram, list[CallRecord]]
+    roster, telegram, living = Roster(), Telegram(), []  # type: tuple[Roster, Telegram, list[LiveCall]]
     await roster.load(store)
     lines = Lines(store, roster, provisioner, offered)
     accounts = Accounts(store, roster, lines, telegram if running else None, telegram.log_out)

@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from gateway.call.model import CallRecord, Direction
-from gateway.control.door import Administrator, NotFoundError
+from gateway.call.model import CallRecord, CallState, Direction
+from gateway.control.door import Administrator, LiveCall, NotFoundError
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat
 from tests.integration.control.conftest import CAROL, OPERATOR, House
@@ -24,13 +24,13 @@ async def test_an_administrator_sees_the_calls_of_his_accounts_and_the_operator_
     mine, other = await house.session(administrator=1), await house.session(CAROL, administrator=2)
     for index, account in enumerate((mine, other, None)):
         await house.store.records.write(record(f"c{index}", account, index))
-        house.living.append(record(f"l{index}", account, -index))
+        house.living.append(LiveCall(record(f"l{index}", account, -index), CallState.UP))
     anna = Administrator(1)
     assert [one.call_id for one in await house.calls.records(anna)] == ["c0"]
-    assert [one.call_id for one in house.calls.living(anna)] == ["l0"]
+    assert [one.record.call_id for one in house.calls.living(anna)] == ["l0"]
     assert [one.call_id for one in await house.calls.records(OPERATOR)] == ["c2", "c1", "c0"]
     assert [one.call_id for one in await house.calls.records(OPERATOR, account_id=other)] == ["c1"]
-    assert [one.call_id for one in house.calls.living(OPERATOR)] == ["l2", "l1", "l0"]
+    assert [one.record.call_id for one in house.calls.living(OPERATOR)] == ["l2", "l1", "l0"]
     assert (await house.calls.record(anna, "c0")).call_id == "c0"
     with pytest.raises(NotFoundError):
         await house.calls.record(anna, "c1")

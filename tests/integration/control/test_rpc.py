@@ -24,6 +24,7 @@ from gateway.control.requests import (
     KeepSession,
     ListCalls,
     ListLines,
+    ListLiveCalls,
     ListSessions,
     LogOutSession,
     RemoveLine,
@@ -72,7 +73,7 @@ async def test_every_request_is_answered_alike_here_and_at_the_running_gateway(
         assert await ask(ListLines()) == await ask(ListLines(account)) == [edited]
         shown = await ask(ShowCredentials(view.line.id))
         assert (await ask(ShowCredentials(view.line.id, reset=True))).password != shown.password
-        assert await ask(ListCalls(living=True)) == []
+        assert await ask(ListLiveCalls()) == []
         assert await ask(ListCalls(since=dt.datetime.now(dt.UTC))) == []
         assert (await ask(ExportCalls())).startswith("call_id,")
         await ask(RemoveLine(view.line.id))

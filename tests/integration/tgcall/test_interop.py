@@ -130,7 +130,8 @@ async def test_hangup_of_the_peer_is_seen_at_once(engine: CallEngine, users: Use
 
 async def test_key_and_pictures_are_those_that_the_peer_computes(users: Users) -> None:
     """The exchange is done here for our side, and by ntgcalls for its own."""
-    from gateway.media.tgcall import key_emoji, key_fingerprint
+    from gateway.media.tgcall import key_fingerprint
+    from gateway.telegram.exchange import key_emoji
 
     ours = int.from_bytes(os.urandom(256), "big")
     g_b = pow(3, ours, TELEGRAM_PRIME)
@@ -138,4 +139,4 @@ async def test_key_and_pictures_are_those_that_the_peer_computes(users: Users) -
     g_a = bytes.fromhex(done["g_a"])
     key = pow(int.from_bytes(g_a, "big"), ours, TELEGRAM_PRIME).to_bytes(256, "big")
     assert key_fingerprint(key) == done["fingerprint"]
-    assert "".join(key_emoji(key, g_a)) == done["emoji"].replace(" ", "")
+    assert key_emoji(key, g_a).replace(" ", "") == done["emoji"].replace(" ", "")

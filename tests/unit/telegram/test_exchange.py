@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.telegram.emoji import EMOJI
 from gateway.telegram.exchange import (
     KEY_BYTES,
     MARGIN,
@@ -19,6 +20,7 @@ from gateway.telegram.exchange import (
     commitment,
     fingerprint,
     is_safe_prime,
+    key_emoji,
 )
 
 P = TELEGRAM_PRIME.to_bytes(KEY_BYTES, "big")
@@ -125,3 +127,10 @@ def test_small_safe_primes_are_told_from_others() -> None:
 
     for number in range(2, 2000):
         assert is_safe_prime(number) == (plain(number) and plain((number - 1) // 2)), number
+
+
+def test_the_pictures_of_a_key_are_four_of_the_table() -> None:
+    assert len(EMOJI) == len(set(EMOJI)) == 333
+    pictures = key_emoji(bytes(range(256)), bytes(256)).split(" ")
+    assert len(pictures) == 4
+    assert set(pictures) <= set(EMOJI)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.media.tgcall.crypto import BlobError, SeenCounters, SignallingCipher, key_emoji, key_fingerprint
-from gateway.media.tgcall.emoji import EMOJI
+from gateway.media.tgcall.crypto import BlobError, SeenCounters, SignallingCipher, key_fingerprint
 
 KEY = bytes(range(256))
 
@@ -66,10 +65,3 @@ def test_memory_of_counters_is_bounded() -> None:
 def test_fingerprint_is_the_tail_of_sha1_as_a_signed_number() -> None:
     digest = hashlib.sha1(KEY).digest()
     assert key_fingerprint(KEY).to_bytes(8, "little", signed=True) == digest[-8:]
-
-
-def test_emoji_are_four_of_the_table() -> None:
-    assert len(EMOJI) == len(set(EMOJI)) == 333
-    pictures = key_emoji(KEY, bytes(256))
-    assert len(pictures) == 4
-    assert set(pictures) <= set(EMOJI)
