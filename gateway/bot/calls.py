@@ -16,13 +16,16 @@ from gateway.bot.start import to_home
 from gateway.bot.visit import Visit
 from gateway.bot.words import Html, Words, joined
 from gateway.call.model import CallRecord, Direction
-from gateway.control.door import LiveCall, UseCases
+from gateway.control.door import DirectionCounters, LiveCall, UseCases, audio_faults
 from gateway.errors import HangupCause
 
 router = Router(name="calls")
 
 #: These ended as somebody wanted them to.
 WELL: Final = frozenset({HangupCause.NORMAL, HangupCause.CANCELLED, HangupCause.ANSWERED_ELSEWHERE})
+#: Why these ended is in the audio, even if nobody had answered.
+_ABOUT_AUDIO: Final = frozenset({HangupCause.MEDIA_LOST, HangupCause.INCOMPATIBLE_PEER})
+_PATHS: Final = frozenset({"direct", "relay", "reflector"})
 _ARROWS: Final = {Direction.SIP_TO_TELEGRAM: "→ Telegram", Direction.TELEGRAM_TO_SIP: "→ PBX"}
 #: So far back /why looks for a call that failed.
 _LOOKED_AT: Final = 200
@@ -100,7 +103,6 @@ async def why(_event: object, visit: Visit, house: UseCases) -> Screen:
 def call_text(words: Words, house: UseCases, visit: Visit, record: CallRecord) -> Html:
     lines = {view.line.id: view.line.name for view in house.lines.list(visit.asker)}
     detail = record.ending.detail
-    media = record.media
     return joined(
         words(
             "call",
@@ -114,9 +116,44 @@ def call_text(words: Words, house: UseCases, visit: Visit, record: CallRecord) -
         words("call-line", line=lines.get(record.line_id, words.label("call-line-gone"))) if record.line_id else "",
         words("call-ended", why=words.word(record.ending.cause), state=words.word(record.state)),
         words("call-detail", detail=words.said(detail)) if detail else "",
-        words("call-media", codec=record.format.value, path=media.path or "?", engine=media.engine or "?")
-        if record.format is not None and record.answered_at is not None
-        else "",
+        _audio(words, record) if record.answered_at is not None or record.ending.cause in _ABOUT_AUDIO else "",
+    )
+
+
+def _audio(words: Words, record: CallRecord) -> Html:
+    """What carried it, what came from either end, what is between, and what of that is not as it should be."""
+    media = record.media
+    between = (("call-rtt", media.rtt_ms), ("call-jitter", media.jitter_ms))
+    lost = round(100 * media.loss_sent, 1) if media.loss_sent is not None else None
+    return joined(
+        joined(
+            words(
+                "call-audio",
+                codec=record.format.value if record.format else "?",
+                path=media.path if media.path in _PATHS else "unknown",
+                engine=f"{media.engine or '?'} {media.version}".strip(),
+            ),
+            _came(words, "call-from-pbx", media.to_telegram),
+            _came(words, "call-from-user", media.to_sip),
+            joined(
+                *(words(key, ms=round(value)) for key, value in between if value is not None),
+                words("call-loss-to-user", percent=lost) if lost is not None else "",
+                by=", ",
+            ),
+            words("call-spare-engine") if media.spare_for else "",
+            by="\n",
+        ),
+        *(f"⚠️ {words.word(fault)}" for fault in audio_faults(record)),
+    )
+
+
+def _came(words: Words, key: str, counted: DirectionCounters) -> Html:
+    return words(
+        key,
+        packets=counted.packets,
+        first=counted.first_ms or 0,
+        lost=counted.lost,
+        made_up=counted.concealed_ms,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.call.model import CallRecord
 from gateway.control.asking import Asker, NotFoundError, Operator
+from gateway.control.audio import audio_faults
 from gateway.control.roster import Roster
 from gateway.control.views import LiveCall
 from gateway.storage.store import Store
@@ -19,10 +20,13 @@ RECORDS_MAX: Final = 10_000
 #: Where a gateway runs.
 Living = Callable[[], Iterable[LiveCall]]
 
+_COUNTED: Final = ("packets", "first_ms", "lost", "late", "concealed_ms", "filled_ms", "dropped_ms")
 _COLUMNS: Final = (
     *("call_id", "direction", "account", "line", "caller", "dialled", "telegram_user"),
     *("offered_at", "answered_at", "ended_at", "talk_s", "ended_in", "cause", "detail", "ended_by", "codec"),
-    *("engine", "path", "lost_to_telegram", "lost_to_sip"),
+    *("audio_faults", "engine", "version", "path", "spare_for"),
+    *("rtt_ms", "jitter_ms", "loss_reported_by_user"),
+    *(f"{what}_to_{whom}" for whom in ("telegram", "sip") for what in _COUNTED),
 )
 
 
@@ -79,8 +83,10 @@ def as_csv(records: Iterable[CallRecord]) -> str:
             *(one.call_id, one.direction.value, one.account_id, one.line_id, one.caller, one.dialled),
             *(one.telegram_user_id, _moment(one.offered_at), _moment(one.answered_at), _moment(one.ended_at)),
             *(round(one.talk_s, 1), one.state.value, one.ending.cause.value, one.ending.detail, one.ended_by),
-            *(one.format.value if one.format else None, media.engine, media.path),
-            *(media.to_telegram.lost, media.to_sip.lost),
+            *(one.format.value if one.format else None, " ".join(audio_faults(one))),
+            *(media.engine, media.version, media.path, media.spare_for),
+            *(media.rtt_ms, media.jitter_ms, media.loss_sent),
+            *(getattr(counted, what) for counted in (media.to_telegram, media.to_sip) for what in _COUNTED),
         )
         writer.writerow([_harmless(value) for value in values])
     return out.getvalue()

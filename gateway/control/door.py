@@ -2,6 +2,7 @@
 
 from gateway.control.accounts import Accounts
 from gateway.control.asking import Administrator, Asker, NotFoundError, Operator
+from gateway.control.audio import AudioFault, audio_faults
 from gateway.control.calls import Calls
 from gateway.control.chat_settings import CHAT_FIELDS, ChatSettings
 from gateway.control.handovers import Admits, Handovers
@@ -28,6 +29,7 @@ from gateway.control.views import (
     SubscriptionView,
 )
 from gateway.control.watchman import Watchman
+from gateway.media.model import DirectionCounters
 from gateway.provisioning.grammar import GrammarError
 from gateway.provisioning.recipes import RECIPES, Recipe, RecipeKind
 from gateway.provisioning.state import LineHealth, LineState
@@ -48,12 +50,14 @@ __all__ = [
     "Admits",
     "Ask",
     "Asker",
+    "AudioFault",
     "Calls",
     "ChatSettings",
     "ControlSettings",
     "Coverage",
     "Credentials",
     "Delivery",
+    "DirectionCounters",
     "GrammarError",
     "Handover",
     "Handovers",
@@ -84,6 +88,7 @@ __all__ = [
     "UndeliverableError",
     "UseCases",
     "Watchman",
+    "audio_faults",
     "own",
     "reaching",
     "serving",

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from gateway.call.model import CallRecord, Direction
+from gateway.control.audio import AudioFault, audio_faults, loss
 from gateway.control.views import LiveCall
+from gateway.media.model import DirectionCounters, MediaReport
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
-_WAYS = {Direction.SIP_TO_TELEGRAM: "→ Telegram", Direction.TELEGRAM_TO_SIP: "→ SIP"}
+_WAYS: Final = {Direction.SIP_TO_TELEGRAM: "→ Telegram", Direction.TELEGRAM_TO_SIP: "→ SIP"}
+_FAULTS: Final = {
+    AudioFault.NOTHING_FROM_PBX: "nothing came from the PBX",
+    AudioFault.NOTHING_FROM_USER: "nothing came from the user",
+    AudioFault.LATE_FROM_PBX: "the PBX's audio began late",
+    AudioFault.LATE_FROM_USER: "the user's audio began late",
+    AudioFault.LOSS_FROM_PBX: "much of the PBX's audio was lost",
+    AudioFault.LOSS_FROM_USER: "much of the user's audio was lost",
+    AudioFault.LOSS_TO_USER: "much was lost on its way to the user",
+    AudioFault.SLOW: "a long way to the user",
+}
 
 
 def ended(records: list[CallRecord]) -> Table:
@@ -18,11 +32,30 @@ def ended(records: list[CallRecord]) -> Table:
             f"{record.talk_s:.0f} s",
             record.ending.cause.value,
             record.ending.detail,
-            _carried_by(record),
+            _faults(record) or _carried_by(record.media),
         )
         for record in records
     ]
-    return ("when", "way", "caller", "dialled", "talked", "ended", "", "audio by"), rows
+    return ("when", "way", "caller", "dialled", "talked", "ended", "", "audio"), rows
+
+
+def audio(records: list[CallRecord]) -> Table:
+    """What the audio was like of those that were answered."""
+    rows = [
+        (
+            *_who(record),
+            f"{record.talk_s:.0f} s",
+            _faults(record) or "ok",
+            _came(record.media.to_telegram),
+            _came(record.media.to_sip),
+            _network(record.media),
+            _carried_by(record.media),
+        )
+        for record in records
+        if record.answered_at is not None
+    ]
+    headings = ("when", "way", "caller", "dialled", "talked", "audio")
+    return (*headings, "packets from the PBX", "packets from the user", "to the user", "carried by"), rows
 
 
 def living(calls: list[LiveCall]) -> Table:
@@ -36,5 +69,32 @@ def _who(record: CallRecord) -> tuple[str, ...]:
     return when, _WAYS[record.direction], record.caller, record.dialled
 
 
-def _carried_by(record: CallRecord) -> str:
-    return " ".join(filter(None, (record.media.engine, record.media.version, record.media.path)))
+def _faults(record: CallRecord) -> str:
+    return "; ".join(_FAULTS[fault] for fault in audio_faults(record))
+
+
+def _came(counted: DirectionCounters) -> str:
+    if not counted.packets:
+        return "none"
+    said = [str(counted.packets)]
+    if counted.first_ms is not None:
+        said.append(f"the first after {counted.first_ms} ms")
+    if counted.lost:
+        said.append(f"{counted.lost} lost ({loss(counted):.1%})")
+    if counted.concealed_ms:
+        said.append(f"{counted.concealed_ms} ms made up")
+    return ", ".join(said)
+
+
+def _network(media: MediaReport) -> str:
+    figures = (
+        ("round trip {:.0f} ms", media.rtt_ms),
+        ("jitter {:.0f} ms", media.jitter_ms),
+        ("{:.1%} lost to him", media.loss_sent),
+    )
+    return ", ".join(form.format(value) for form, value in figures if value is not None)
+
+
+def _carried_by(media: MediaReport) -> str:
+    spare = f"(the other engine failed with this user: {media.spare_for})" if media.spare_for else ""
+    return " ".join(filter(None, (media.engine, media.version, media.path, spare)))

@@ -17,23 +17,23 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from gateway.call.model import CallRecord, CallState
+from gateway.control.audio import TALK_S, AudioFault, audio_faults
 from gateway.control.vitals import VitalSigns
 from gateway.errors import HangupCause
 
 #: Of people: they answer within seconds, and talk for minutes.
 SETUP_S: Final = (0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 60, 90)
-TALK_S: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+LENGTH_S: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 #: Of the network and of us.
 CONNECT_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20)
 TRIP_S: Final = (0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5, 1)
 JITTER_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
 LOSS: Final = (0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5)
 
-#: Nobody talks for so long without a packet: one of the two heard nothing.
-ONE_WAY_S: Final = 5.0
-
 #: These end a call by the failure of its media engine.
 _MEDIA_FAILED: Final = frozenset({HangupCause.MEDIA_LOST, HangupCause.INCOMPATIBLE_PEER})
+#: Who heard nothing then.
+_DEAF: Final = {AudioFault.NOTHING_FROM_PBX: "telegram", AudioFault.NOTHING_FROM_USER: "sip"}
 _UNKNOWN: Final = "unknown"
 
 
@@ -56,7 +56,7 @@ class Metrics:
         self._connected = self._histogram(
             "call_connect_seconds", "From the far end's answer to audio both ways.", CONNECT_S, way
         )
-        self._talked = self._histogram("call_duration_seconds", "Conversations, by their length.", TALK_S, way)
+        self._talked = self._histogram("call_duration_seconds", "Conversations, by their length.", LENGTH_S, way)
 
         engine = ("engine",)
         self._carried = self._counter(
@@ -86,7 +86,7 @@ class Metrics:
         self._filled = self._counter("media_filled_seconds", "Silence sent because nothing came.", to)
         self._dropped = self._counter("media_dropped_seconds", "Audio left out to keep the delay down.", to)
         self._one_way = self._counter(
-            "calls_one_way", f"Conversations of {ONE_WAY_S:.0f} s and more in which this end heard nothing.", to
+            "calls_one_way", f"Conversations of {TALK_S:.0f} s and more in which this end heard nothing.", to
         )
 
     def call_moved(self, record: CallRecord, state: CallState) -> None:
@@ -142,8 +142,9 @@ class Metrics:
             self._concealed.labels(to).inc(counted.concealed_ms / 1000)
             self._filled.labels(to).inc(counted.filled_ms / 1000)
             self._dropped.labels(to).inc(counted.dropped_ms / 1000)
-            if record.talk_s >= ONE_WAY_S and not counted.packets:
-                self._one_way.labels(to).inc()
+        for fault in audio_faults(record):
+            if fault in _DEAF:
+                self._one_way.labels(_DEAF[fault]).inc()
 
     def _counter(self, name: str, what: str, labels: Iterable[str]) -> Counter:
         return Counter(f"siptg_{name}", what, labels, registry=self._registry)

@@ -434,7 +434,32 @@ call-line = Line: { $line }
 call-line-gone = (deleted)
 call-ended = <b>{ $why }</b> (it was { $state })
 call-detail = <i>{ $detail }</i>
-call-media = Audio: { $codec }, path { $path }, engine { $engine }
+call-audio = 🎧 <b>Audio</b>: { $codec }, { $path ->
+        [direct] directly to the user's app
+        [relay] to the user over a relay
+        [reflector] to the user over Telegram's reflector
+       *[unknown] to the user
+    } ({ $engine })
+call-from-pbx = From the PBX: { $packets ->
+        [0] <b>no packet</b>
+       *[other] { $packets } packets, the first after { $first } ms, { $lost } lost, { $made_up } ms made up
+    }
+call-from-user = From the user: { $packets ->
+        [0] <b>no packet</b>
+       *[other] { $packets } packets, the first after { $first } ms, { $lost } lost, { $made_up } ms made up
+    }
+call-rtt = To the user and back { $ms } ms
+call-jitter = jitter { $ms } ms
+call-loss-to-user = { $percent } % lost on the way to him
+call-spare-engine = The gateway's other engine carried it, because the first had failed with this user.
+audio-fault-nothing-from-pbx = The PBX sent no audio, so the user heard nothing. Most often its packets don't reach the gateway: a firewall between them, a PBX behind NAT that gives its inner address, or “direct media” to a telephone that can't reach the gateway.
+audio-fault-nothing-from-user = The user's app sent no audio, so the PBX heard nothing: a muted or forbidden microphone, or a network that lets nothing out. If it happens to every user, look at the gateway's own firewall: UDP must go out and come back.
+audio-fault-late-from-pbx = The PBX's audio came late: the user heard silence at first. Look at what the PBX does after it answers.
+audio-fault-late-from-user = The user's audio came late: the PBX heard silence at first. His app or his network took its time.
+audio-fault-loss-from-pbx = Much was lost between the PBX and the gateway: look at that network.
+audio-fault-loss-from-user = Much of what the user said was lost on its way: most likely his mobile network or Wi-Fi.
+audio-fault-loss-to-user = Much of what was said to the user never reached his app: most likely his mobile network or Wi-Fi.
+audio-fault-slow = The way to the user is long, so people talk over each other. It is often shorter without a relay: allow P2P calls in the recommended settings.
 why = <b>The last call that failed</b>
 why-none = 👍 No call has failed lately.
 

@@ -9,12 +9,20 @@ from gateway.bot.data import CallTo
 from gateway.call.model import CallRecord, CallState, Direction
 from gateway.demo.world import phone_on
 from gateway.errors import Ending, HangupCause
-from gateway.media.model import AudioFormat
+from gateway.media.model import AudioFormat, DirectionCounters, MediaReport
 from tests.integration.bot.town import OPERATOR, Boss, Town
 from tests.user_app import emoji_of
 
 
-async def kept(town: Town, session: int, line: int | None, cause: HangupCause, minutes_ago: int, **changes: str) -> str:
+async def kept(
+    town: Town,
+    session: int,
+    line: int | None,
+    cause: HangupCause,
+    minutes_ago: int,
+    media: MediaReport | None = None,
+    **changes: str,
+) -> str:
     """A call's record, as the switchboard leaves it; answers its id."""
     began = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=minutes_ago)
     is_answered = cause is HangupCause.NORMAL
@@ -31,6 +39,7 @@ async def kept(town: Town, session: int, line: int | None, cause: HangupCause, m
         state=CallState.UP if is_answered else CallState.ALERTING,
         ending=Ending(cause, changes.get("detail", "")),
         format=AudioFormat.G722 if is_answered else None,
+        media=media or MediaReport(),
     )
     await town.gateway.store.records.write(record)
     return record.call_id
@@ -52,6 +61,35 @@ async def test_calls_are_listed_and_each_says_why_it_ended(town: Town, boss: Bos
     assert "privacy settings" in screen.text
     assert "USER_PRIVACY_RESTRICTED <x>" in screen.text
     assert "Busy." in (await boss.chat.send("/why")).text
+
+
+async def test_why_tells_what_came_from_each_end_and_what_to_look_at(town: Town, boss: Boss) -> None:
+    session = await town.session(boss)
+    one_way = MediaReport(
+        to_telegram=DirectionCounters(packets=0),
+        to_sip=DirectionCounters(packets=1000, first_ms=84, lost=7, concealed_ms=140),
+        engine="tgcall",
+        version="13.0.0",
+        path="relay",
+        rtt_ms=71.6,
+        jitter_ms=3.2,
+        loss_sent=0.044,
+    )
+    await kept(town, session, None, HangupCause.NORMAL, 1, one_way)
+    await boss.chat.send("/calls")
+    text = (await boss.go("✅")).text
+    assert "g722, to the user over a relay (tgcall 13.0.0)" in text
+    assert "From the PBX: no packet" in text
+    assert "From the user: 1,000 packets, the first after 84 ms, 7 lost, 140 ms made up" in text
+    assert "To the user and back 72 ms, jitter 3 ms, 4.4 % lost on the way to him" in text
+    assert "⚠️ The PBX sent no audio" in text
+    assert "⚠️ Much of what was said to the user never reached his app" in text
+    assert "⚠️ The user's app sent no audio" not in text
+    await kept(town, session, None, HangupCause.MEDIA_LOST, 0, MediaReport(engine="ntgcalls", spare_for="media_lost"))
+    text = (await boss.chat.send("/why")).text
+    assert "(ntgcalls)" in text
+    assert "other engine carried it" in text
+    assert "⚠️ The PBX sent no audio" not in text  # nobody had answered yet
 
 
 async def test_many_calls_come_in_pages(town: Town, boss: Boss) -> None:
@@ -83,6 +121,7 @@ async def test_a_call_that_is_up_shows_its_key_to_be_compared(town: Town, boss: 
     session = await town.session(boss)
     line_id = await town.line(session)
     line = next(view.line for view in town.gateway.lines.list(OPERATOR) if view.line.id == line_id)
+    assert "🔐" not in (await boss.chat.send("/calls")).text
     robot = await town.sandbox.robots.add(town.somebody("Ann"))
     try:
         async with phone_on(town.gateway, line) as phone:

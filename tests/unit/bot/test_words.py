@@ -25,6 +25,7 @@ from gateway.call.model import CallState, Direction, LineKind
 from gateway.control.door import (
     RECIPES,
     AccountState,
+    AudioFault,
     Coverage,
     LineHealth,
     NoticeKind,
@@ -38,7 +39,8 @@ from gateway.errors import HangupCause
 ROOM = Path(gateway.bot.__file__).parent
 #: Enumerations that are shown by `Words.word`.
 SHOWN: tuple[type[enum.StrEnum], ...] = (
-    *(AccountState, CallState, Coverage, Direction, HangupCause, LineHealth, LineKind, RecipeKind, Recommended),
+    *(AccountState, AudioFault, CallState, Coverage, Direction, HangupCause),
+    *(LineHealth, LineKind, RecipeKind, Recommended),
 )
 #: Tags of Telegram's HTML that the catalogues use.
 TAGS = re.compile(r"</?(b|i|code|pre)>")
