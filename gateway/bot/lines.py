@@ -201,6 +201,7 @@ def line_text(words: Words, view: LineView, session: str) -> Html:
             "line-state", light=LIGHTS[state.health], health=words.word(state.health), detail=words.said(state.detail)
         ),
         rtt,
+        words("complaint", what=words.said(state.warning)) if state.warning else "",
         by="\n",
     )
 

@@ -15,8 +15,9 @@ from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
 
-#: A person sees a registration succeed or fail within seconds of an edit; later he presses "Refresh".
-FOLLOW_S: Final = 30.0
+#: Whoever typed an address at which nobody is sees that happen, too: Asterisk waits 32 s for an answer (RFC 3261, timer
+#: F). Later he presses "Refresh".
+FOLLOW_S: Final = 60.0
 LOOK_S: Final = 0.5
 
 

@@ -5,6 +5,7 @@ line is doing.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -30,6 +31,7 @@ from gateway.provisioning.state import (
     registration_complaint,
     state_of,
 )
+from gateway.provisioning.strangers import Strangers, source_of
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,8 @@ READBACK_S: Final = 1.0
 READBACK_POLL_S: Final = 0.05
 #: As much of the log's end as may hold what was said of a registration just now.
 LOG_TAIL_BYTES: Final = 65536
+#: A PBX that is there takes our leave within milliseconds; one that is not is left all the same.
+LEAVE_S: Final = 0.5
 #: The log is written a moment after the event is sent.
 EXPLAIN_S: Final = 0.1
 
@@ -66,6 +70,9 @@ class Provisioner:
         self._contacts: dict[int, dict[str, Contact]] = {}
         self._registrations: dict[int, str] = {}
         self._complaints: dict[int, str] = {}
+        self._warnings: dict[int, str] = {}
+        self._strangers = Strangers(lambda: [*self._lines.values()], self._warn)
+        self._leaving: dict[int, asyncio.Event] = {}
         self._states: dict[int, LineState] = {}
         self._watchers: list[Watch] = []
         self._ami: Ami | None = None
@@ -84,6 +91,7 @@ class Provisioner:
             group = await opening.enter_async_context(asyncio.TaskGroup())
             life = group.create_task(self._live(), name="provisioner")
             opening.callback(life.cancel)
+            opening.callback(self._strangers.close)
             self._closing = opening.pop_all()
         return self
 
@@ -116,14 +124,14 @@ class Provisioner:
         async with self._turn:
             self._lines = {line.id: line for line in lines}
             self._told_lines.set()
-            for line_id in self._states.keys() - self._lines.keys():
-                self._forget(line_id)
             if self._ami is not None:
                 try:
                     await self._reconcile(self._ami)
                     await self._forget_recipes(self._ami)
                 except AsteriskAwayError as error:
                     log.warning("lines wait for asterisk", reason=str(error))
+            for line_id in self._states.keys() - self._lines.keys():
+                self._forget(line_id)
             self._tell_all()
             return dict(self._refused)
 
@@ -252,12 +260,13 @@ class Provisioner:
         if not changed:
             return
         try:
+            await self._take_leave(ami, before, changed)
             await self._write(ami, changed)
             refused = await self._read_back(ami, before, changed)
             if refused:
                 await self._write(ami, {line_id: before[line_id] for line_id in refused})
             self._refused |= refused
-            await self._knock(ami, changed)
+            await self._knock(ami, changed, before)
         except AsteriskAwayError:
             raise
         except GatewayError as error:
@@ -277,6 +286,8 @@ class Provisioner:
     async def _write(self, ami: Ami, changed: config.Sections) -> None:
         await config.write(ami, self._written, changed)
         self._written |= changed
+        for line_id in changed:
+            self._warnings.pop(line_id, None)
         await ami.act("Reload", Module="res_pjsip.so")
 
     async def _read_back(self, ami: Ami, before: config.Sections, changed: config.Sections) -> dict[int, str]:
@@ -306,11 +317,38 @@ class Provisioner:
             return dict.fromkeys(left, f"Asterisk does not read the lines: {include}.")
         return reasons
 
-    async def _knock(self, ami: Ami, files: config.Sections) -> None:
-        """Register, and ask PBXs whether they answer, at once: by itself Asterisk takes up to half a minute."""
+    async def _take_leave(self, ami: Ami, before: config.Sections, changed: config.Sections) -> None:
+        """Unregister where we shall not register any more: of a registration that is gone, Asterisk sends that, too,
+        but does not answer the PBX's challenge, and for the PBX we would stay registered until it expires.
+        """
+        ending = [
+            line_id
+            for line_id, sections in changed.items()
+            if _registration(before[line_id])
+            and not _registration(sections)
+            and self._registrations.get(line_id) == "Registered"
+        ]
+        self._leaving = {line_id: asyncio.Event() for line_id in ending}
+        try:
+            for line_id in ending:
+                await _try(ami, "PJSIPUnregister", Registration=f"line{line_id}-reg")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    for left in self._leaving.values():
+                        await left.wait()
+        finally:
+            self._leaving = {}
+
+    async def _knock(self, ami: Ami, files: config.Sections, before: config.Sections | None = None) -> None:
+        """Register, and ask PBXs whether they answer, at once: by itself Asterisk takes up to half a minute.
+
+        A registration that stands, and is as it was `before`, is left alone: to register is to unregister first.
+        """
         for line_id, sections in files.items():
-            if any(section.type == "registration" for section in sections):
-                await _try(ami, "PJSIPRegister", Registration=f"line{line_id}-reg")
+            if registration := _registration(sections):
+                is_as_before = before is not None and registration == _registration(before[line_id])
+                if not is_as_before or self._registrations.get(line_id) != "Registered":
+                    await _try(ami, "PJSIPRegister", Registration=f"line{line_id}-reg")
             elif sections:
                 await _try(ami, "PJSIPQualify", Endpoint=f"line{line_id}")
 
@@ -324,6 +362,9 @@ class Provisioner:
                 self._hear_contact(event)
             case "ChallengeResponseFailed" | "InvalidPassword" | "FailedACL":
                 self._hear_refusal(event)
+                self._strangers.hear(event)
+            case "ChallengeSent" | "SuccessfulAuth":
+                self._strangers.hear(event)
 
     def _hear_contact(self, event: Fields) -> None:
         line_id = _line_id(event.get("endpointname") or event.get("aor", ""))
@@ -339,13 +380,26 @@ class Provisioner:
         self._tell(line_id)
 
     def _hear_refusal(self, event: Fields) -> None:
-        """Somebody used a line's login in vain: its PBX, very likely."""
+        """Somebody used a line's login, or its header, in vain: its PBX, very likely."""
         line = self._lines.get(_line_id(event.get("accountid", "")))
-        if line is None or line.kind is not LineKind.PBX_REGISTERS:
+        source = source_of(event)
+        if line is None:
             return
-        source = "/".join(event.get("remoteaddress", "").split("/")[2:3])
-        reason = "it is not one of the trusted addresses" if event["event"] == "FailedACL" else "the password is wrong"
-        self._complaints[line.id] = f"An attempt to register from {source} was refused: {reason}."
+        if line.kind is LineKind.PBX_REGISTERS:
+            is_elsewhere = event["event"] == "FailedACL"
+            reason = "it is not one of the trusted addresses" if is_elsewhere else "the password is wrong"
+            self._complaints[line.id] = f"An attempt to register from {source} was refused: {reason}."
+            self._tell(line.id)
+        elif line.kind is LineKind.TRUNK and event["event"] == "FailedACL":
+            self._warn(line, source)
+
+    def _warn(self, line: Line, source: str) -> None:
+        if line.id not in self._lines:
+            return
+        self._warnings[line.id] = (
+            f"A call from {source} was refused: it is not one of the line's addresses. If it is your PBX's, add it to"
+            " the trusted IPs."
+        )
         self._tell(line.id)
 
     async def _learn_contacts(self, ami: Ami) -> None:
@@ -369,8 +423,12 @@ class Provisioner:
         for line_id, sections in self._written.items():
             for section in sections:
                 if section.type == "registration" and (section.get("server_uri"), section.get("client_uri")) == uris:
-                    self._note_registration(line_id, event.get("status", ""))
-                    self._tell(line_id)
+                    status = event.get("status", "")
+                    if line_id in self._leaving and status != "Registered":
+                        self._leaving[line_id].set()
+                    if line_id in self._lines:  # else it is being deleted
+                        self._note_registration(line_id, status)
+                        self._tell(line_id)
 
     def _note_registration(self, line_id: int, status: str) -> None:
         """A failure is told when it can be explained, a moment later."""
@@ -405,7 +463,8 @@ class Provisioner:
         if self._ami is None:
             return ASTERISK_AWAY
         contacts = self._contacts.get(line.id, {}).values()
-        return state_of(line, contacts, self._registrations.get(line.id, ""), self._complaints.get(line.id, ""))
+        state = state_of(line, contacts, self._registrations.get(line.id, ""), self._complaints.get(line.id, ""))
+        return dataclasses.replace(state, warning=self._warnings.get(line.id, ""))
 
     def _tell(self, line_id: int) -> None:
         state = self._state(self._lines[line_id])
@@ -422,6 +481,7 @@ class Provisioner:
     def _forget(self, line_id: int) -> None:
         for known in (self._rendered, self._states, self._contacts, self._registrations, self._complaints):
             known.pop(line_id, None)
+        self._warnings.pop(line_id, None)
 
 
 def _disagreement(line_id: int, sections: tuple[Section, ...], reported: Reported) -> str | None:
@@ -429,6 +489,12 @@ def _disagreement(line_id: int, sections: tuple[Section, ...], reported: Reporte
         return difference(sections, reported)
     gone = ("endpoint", f"line{line_id}") not in reported and ("registration", f"line{line_id}-reg") not in reported
     return None if gone else f"Asterisk does not let go of line{line_id}."
+
+
+def _registration(sections: Iterable[Section]) -> list[Section]:
+    """What our registration with a PBX is made of; empty where it registers with us, or nobody does."""
+    mine = [section for section in sections if section.type in ("registration", "auth")]
+    return mine if any(section.type == "registration" for section in mine) else []
 
 
 async def _endpoint(ami: Ami, name: str) -> list[Fields]:

@@ -28,11 +28,13 @@ class LineState:
     Attributes:
         detail: A sentence for a person; the PBX's last error in words when it is down.
         rtt_ms: How long the PBX took to answer, where it was asked.
+        warning: A sentence about what goes wrong beside that.
     """
 
     health: LineHealth
     detail: str = ""
     rtt_ms: float | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,7 @@ class Chat:
 
         def seen() -> bool:
             last = self._last()
-            return last is not None and (text in last.text or text in last.labels)
+            return last is not None and (text in last.text or any(text in label for label in last.labels))
 
         return await self._until(seen, f"{text!r} did not come")
 

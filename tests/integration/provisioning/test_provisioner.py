@@ -13,7 +13,7 @@ from gateway.provisioning import config
 from gateway.provisioning.ami import connected
 from gateway.provisioning.provisioner import Provisioner
 from gateway.provisioning.render import render
-from gateway.provisioning.state import LineHealth
+from gateway.provisioning.state import LineHealth, LineState
 from gateway.sip.embedded import Asterisk
 from tests.integration.provisioning.conftest import OpenClient, reached, running_asterisk, sip_port
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
@@ -95,6 +95,29 @@ async def test_we_register_with_another_pbx_and_its_refusal_is_told_in_words(
         await reached(pbx_lines, 100, LineHealth.UP)
 
 
+async def test_a_registration_outlives_edits_that_are_not_about_it_and_ends_with_its_line(
+    asterisk: Asterisk, provisioner: Provisioner, tmp_path: Path
+) -> None:
+    async with (
+        running_asterisk(tmp_path / "pbx") as pbx,
+        Provisioner(lambda: pbx.ami) as pbx_lines,
+    ):
+        await pbx_lines.apply([pbx_line(100)])
+        ours = our_line(52, sip_port(pbx), login="line100", password="Right-1")
+        told: list[LineState] = []
+        pbx_lines.watch(lambda line_id, state: told.append(state))
+        for gone in ([dataclasses.replace(ours, enabled=False)], []):
+            await provisioner.apply([ours])
+            await reached(provisioner, 52, LineHealth.UP)
+            await reached(pbx_lines, 100, LineHealth.UP)
+            told.clear()
+            await provisioner.apply([dataclasses.replace(ours, codecs=("alaw",))])
+            await asyncio.sleep(1.5)  # to register again, Asterisk lets a second pass
+            assert all(state.health is LineHealth.UP for state in told)
+            await provisioner.apply(gone)
+            await reached(pbx_lines, 100, LineHealth.DOWN)
+
+
 async def test_a_trunk_is_known_by_its_address_and_its_state_by_its_answers(
     asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
 ) -> None:
@@ -103,6 +126,33 @@ async def test_a_trunk_is_known_by_its_address_and_its_state_by_its_answers(
     await provisioner.apply([trunk(61, pbx.port), trunk(62, silent.port, host="127.0.0.3")])
     assert f"answers at 127.0.0.1:{pbx.port}" in await reached(provisioner, 61, LineHealth.UP)
     assert "does not answer at 127.0.0.3" in await reached(provisioner, 62, LineHealth.DOWN)
+    assert await pbx.invite() == 200
+
+
+async def test_a_call_from_next_to_a_trunk_is_refused_and_that_is_said(
+    asterisk: Asterisk, provisioner: Provisioner, open_client: OpenClient
+) -> None:
+    pbx = await open_client("127.0.0.1")
+    far = trunk(64, 5999, host="127.0.9.1")
+    lines = [pbx_line(63), trunk(65, 5999, host="127.0.0.77"), far, trunk(66, 5999, host="127.0.0.78", header="X-L: a")]
+    await provisioner.apply(lines)
+    await reached(provisioner, 63, LineHealth.DOWN)
+    assert await pbx.register("line63", "Right-1") == 200  # whoever has a login is no stranger
+    await asyncio.sleep(2.2)
+    assert [state.warning for state in provisioner.states.values()] == [""] * 4
+    assert await pbx.invite() == 401
+    assert await pbx.invite("600", "1", None, "X-L: a") == 401
+    await reached(provisioner, 65, LineHealth.DOWN, "does not answer")
+    async with asyncio.timeout(5):
+        while not provisioner.states[65].warning:  # noqa: ASYNC110 - a test looks from outside
+            await asyncio.sleep(0.05)
+    assert provisioner.states[65].warning.startswith("A call from 127.0.0.1 was refused: it is not one")
+    assert provisioner.states[66].warning.startswith("A call from 127.0.0.1 was refused: it is not one")
+    assert provisioner.states[64].warning == ""
+    await provisioner.apply(
+        [dataclasses.replace(one, trusted=("127.0.0.1",)) if one.id == 65 else one for one in lines]
+    )
+    assert provisioner.states[65].warning == ""
     assert await pbx.invite() == 200
 
 
