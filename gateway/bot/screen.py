@@ -112,8 +112,23 @@ class Menu:
                 if "not modified" in refused.message:
                     return False
                 log.info("menu could not be edited", chat=self.chat_id, reason=refused.message)
-        await self._send(screen)
+        await self.send(screen)
         return True
+
+    async def send(self, screen: Screen) -> None:
+        """Show it in a new message, in place of the one there was. Raises `TelegramAPIError`."""
+        before = self.message_id
+        if screen.picture is None:
+            sent = await self.bot.send_message(
+                self.chat_id, screen.text, reply_markup=screen.keyboard, link_preview_options=_NO_PREVIEW
+            )
+        else:
+            sent = await self.bot.send_photo(
+                self.chat_id, _file(screen.picture), caption=screen.text, reply_markup=screen.keyboard
+            )
+        self.message_id, self.has_picture = sent.message_id, screen.picture is not None
+        if before is not None:
+            await forget(self.bot, self.chat_id, before)
 
     async def remove(self) -> None:
         if self.message_id is not None:
@@ -134,20 +149,6 @@ class Menu:
             await self.bot.edit_message_media(
                 picture, chat_id=self.chat_id, message_id=message_id, reply_markup=screen.keyboard
             )
-
-    async def _send(self, screen: Screen) -> None:
-        before = self.message_id
-        if screen.picture is None:
-            sent = await self.bot.send_message(
-                self.chat_id, screen.text, reply_markup=screen.keyboard, link_preview_options=_NO_PREVIEW
-            )
-        else:
-            sent = await self.bot.send_photo(
-                self.chat_id, _file(screen.picture), caption=screen.text, reply_markup=screen.keyboard
-            )
-        self.message_id, self.has_picture = sent.message_id, screen.picture is not None
-        if before is not None:
-            await forget(self.bot, self.chat_id, before)
 
 
 async def forget(bot: Bot, chat_id: int, message_id: int) -> None:

@@ -137,8 +137,11 @@ class Visit:
             above = self.words("complaint" if is_alert else "note", what=text)
             screen = Screen(joined(above, screen.text), screen.rows)
         await self._remember()  # first: what is on the screen was then surely asked
-        if not await self.menu.show(screen) and self._popup is None:
-            self.say(self.words.label("unchanged"))
+        if not await self.menu.show(screen):
+            if self._press is None:
+                await self.menu.send(screen)  # the same mistake again: he has to see that he was heard
+            elif self._popup is None:
+                self.say(self.words.label("unchanged"))
         await self._close_press()
         if self._asked is not None and self._kept_menu != self.menu.message_id:
             await self._remember()

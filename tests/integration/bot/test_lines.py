@@ -101,6 +101,10 @@ async def test_a_gateway_that_registers_is_asked_for_address_login_and_password(
     await boss.chat.send("/lines")
     await boss.go("New line", "Gateway → PBX")
     assert "An address is a host name" in (await boss.chat.send("no host!")).text
+    again = await boss.chat.screen()
+    await boss.chat.say("nor this!")
+    await boss.chat.gone(again)  # the same sentence once more, in a message of its own: he was heard
+    assert "An address is a host name" in (await boss.chat.see("1 of 3")).text
     assert "2 of 3" in (await boss.chat.send("127.0.0.1:5999")).text
     assert "3 of 3" in (await boss.chat.send("100")).text
     assert "A password has" in (await boss.chat.send("pass word")).text
