@@ -86,7 +86,11 @@ class Bots:
     def _heard(self, user_id: int, updates: Sequence[TL]) -> None:
         for update in updates:
             if isinstance(update, types.UpdateNewMessage) and not update.message.out and self._is_bot(user_id):
-                self._meet(user_id, update.message.peer_id.user_id, started=True)
+                match update.message:
+                    case types.Message(peer_id=types.PeerUser(user_id=user)):
+                        self._meet(user_id, user, started=True)
+                    case types.Message(from_id=types.PeerUser(user_id=user)):
+                        self._meet(user_id, user)  # in a group: known, and not to be written to
 
     def _is_bot(self, user_id: int) -> bool:
         return self._world.user(user_id).is_bot

@@ -1,4 +1,4 @@
-"""Messages between two users, each of whom keeps a copy of his own."""
+"""Messages between two users, or in a group; everybody keeps a copy of his own."""
 
 from __future__ import annotations
 
@@ -51,14 +51,40 @@ class Mailbox:
         uid = uuid.uuid4().hex
         copies = self._copies(sender, reply_to)
         content = content | {"action": action}
-        own = self._store(
-            uid, sender, peer, outgoing=True, random_id=random_id, reply_to=copies.get(sender), but=but, **content
-        )
+        own = self._store(uid, sender, peer, True, random_id=random_id, reply_to=copies.get(sender), but=but, **content)
         if peer != sender:
-            self._store(
-                uid, peer, sender, outgoing=False, random_id=None, reply_to=copies.get(peer), but=None, **content
-            )
+            self._store(uid, peer, sender, False, reply_to=copies.get(peer), **content)
         return own
+
+    def post_in(
+        self,
+        group: int,
+        sender: int,
+        members: Iterable[int],
+        *,
+        random_id: int | None = None,
+        reply_to: int | None = None,
+        but: Link | None = None,
+        **content: Any,
+    ) -> Posted:
+        """Put a message into the mailboxes of these members of a group, of whom the sender is one."""
+        uid = uuid.uuid4().hex
+        copies = self._copies(sender, reply_to)
+        content = {"action": None} | content
+        for member in members:
+            if member != sender:
+                self._store(uid, member, -group, False, author=sender, reply_to=copies.get(member), **content)
+        return self._store(
+            uid,
+            sender,
+            -group,
+            True,
+            author=sender,
+            random_id=random_id,
+            reply_to=copies.get(sender),
+            but=but,
+            **content,
+        )
 
     def _copies(self, owner: int, number: int | None) -> dict[int, int]:
         """Everybody's number of one of the owner's messages."""
@@ -70,25 +96,30 @@ class Mailbox:
         uid: str,
         owner: int,
         peer: int,
-        *,
         outgoing: bool,
-        random_id: int | None,
+        *,
+        author: int | None = None,
+        random_id: int | None = None,
         action: TL,
         reply_to: int | None,
-        but: Link | None,
+        but: Link | None = None,
         **content: Any,
     ) -> Posted:
+        """`peer` is another user, or a group's id, negative; then `author` wrote it."""
         number = self._world.next_message_id(owner)
         make = types.Message if action is None else types.MessageService
         fields = content if action is None else {"action": action}
         now = self._cloud.date()
         reply = types.MessageReplyHeader(reply_to_msg_id=reply_to) if reply_to else None
-        peer_id = types.PeerUser(peer)
-        message = make(id=number, peer_id=peer_id, date=now, out=outgoing or None, reply_to=reply, **fields)
+        peer_id = types.PeerUser(peer) if peer > 0 else types.PeerChat(-peer)
+        from_id = types.PeerUser(author) if author is not None else None
+        message = make(
+            id=number, peer_id=peer_id, from_id=from_id, date=now, out=outgoing or None, reply_to=reply, **fields
+        )
         self._world.add_message(
             StoredMessage(owner, number, uid, peer, outgoing, int(now.timestamp()), random_id, bytes(message))
         )
-        about = {owner, peer} | ({content["via_bot_id"]} if content.get("via_bot_id") else set())
+        about = {owner, author or peer} | ({content["via_bot_id"]} if content.get("via_bot_id") else set())
         update = self._cloud.lasting(owner, lambda pts: types.UpdateNewMessage(message, pts, 1), about)
         self._cloud.tell(owner, [update], about, but=but)
         return Posted(message, update)

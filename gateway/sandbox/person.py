@@ -135,7 +135,7 @@ class Person:
         if isinstance(update, types.UpdateDeleteMessages):
             for chat in self._chats.values():
                 chat.deleted(update.messages)
-        elif (chat_id := update.message.peer_id.user_id) in self._chats:
+        elif (chat_id := getattr(update.message.peer_id, "user_id", None)) in self._chats:
             self._chats[chat_id].changed(update.message)
 
 

@@ -13,6 +13,7 @@ from gateway.sandbox.bots import Bots
 from gateway.sandbox.calls import PhoneCalls
 from gateway.sandbox.cloud import Cloud, Link
 from gateway.sandbox.files import Files
+from gateway.sandbox.groups import Groups
 from gateway.sandbox.logins import Logins
 from gateway.sandbox.mailbox import Mailbox
 from gateway.sandbox.mtproto import TL
@@ -33,6 +34,7 @@ class Telegram:
         self.calls = PhoneCalls(self.cloud, self.mailbox)
         self.files = Files(self.cloud)
         self.bots = Bots(self.cloud, self.mailbox)
+        self.groups = Groups(self.cloud, self.mailbox)
         #: Where clients connect; known once the server listens.
         self.address = ("127.0.0.1", 0)
 

@@ -406,11 +406,13 @@ class World:
         self._db.executemany("DELETE FROM messages WHERE owner = ? AND id = ?", [(owner, number) for number in ids])
 
     def peers(self, owner: int) -> list[tuple[int, int]]:
-        """With whom there is a conversation, and its newest message; the latest conversation first."""
+        """With which users there is a conversation, and its newest message; the latest conversation first."""
         return [
             (peer, top)
             for peer, top in self._db.execute(
-                "SELECT peer, max(id) AS top FROM messages WHERE owner = ? GROUP BY peer ORDER BY top DESC", (owner,)
+                "SELECT peer, max(id) AS top FROM messages WHERE owner = ? AND peer > 0 GROUP BY peer"
+                " ORDER BY top DESC",
+                (owner,),
             )
         ]
 

@@ -95,6 +95,16 @@ class Call:
             raise bad("chat not found")
         return user
 
+    def group(self) -> int | None:
+        """The group that chat_id names; None when it names none. Raises `ApiError` where the bot is no member."""
+        given = self.text("chat_id")
+        if not given.startswith("-") or not given[1:].isdecimal():
+            return None
+        group = int(given[1:])
+        if not self.telegram.groups.has(group, self.bot.id):
+            raise bad("chat not found")
+        return group
+
     def message(self, what: str) -> StoredMessage:
         """The bot's copy of the message that chat_id and message_id name. Raises `ApiError`."""
         chat, number = self.chat(), self.number("message_id")

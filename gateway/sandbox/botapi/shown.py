@@ -87,17 +87,25 @@ class Shown:
         user = self._world.user(user_id)
         return {"id": user.id, "type": "private", **_names(user)}
 
+    def group(self, group: int) -> JSON:
+        return {"id": -group, "type": "group", "title": self._telegram.groups.title(group)}
+
     def message(self, message: TL, *, with_replied: bool = True) -> JSON:
         """A message of the bot's own mailbox, with the one that it answers, but not the one that that one did."""
-        peer = message.peer_id.user_id
+        peer = message.peer_id
+        author = message.from_id.user_id if message.from_id else self._bot if message.out else peer.user_id
         shown: JSON = {
             "message_id": message.id,
-            "from": self.user(self._bot if message.out else peer),
-            "chat": self.chat(peer),
+            "from": self.user(author),
+            "chat": self.group(peer.chat_id) if isinstance(peer, types.PeerChat) else self.chat(peer.user_id),
             "date": int(message.date.timestamp()),
         }
+        if isinstance(message, types.MessageService):
+            return shown | self._event(message.action)
         if message.edit_date:
             shown["edit_date"] = int(message.edit_date.timestamp())
+        if message.fwd_from:
+            shown["forward_origin"] = self._origin(message.fwd_from)
         if message.via_bot_id:
             shown["via_bot"] = self.user(message.via_bot_id)
         if message.reply_to and with_replied:
@@ -107,6 +115,21 @@ class Shown:
         shown |= self._content(message)
         markup = keyboard_json(message.reply_markup)
         return shown | ({"reply_markup": markup} if markup else {})
+
+    def _origin(self, header: TL) -> JSON:
+        date = int(header.date.timestamp())
+        if header.from_id is None:
+            return {"type": "hidden_user", "date": date, "sender_user_name": header.from_name}
+        return {"type": "user", "date": date, "sender_user": self.user(header.from_id.user_id)}
+
+    def _event(self, action: TL) -> JSON:
+        """What a service message tells of."""
+        match action:
+            case types.MessageActionChatCreate():
+                return {"group_chat_created": True}
+            case types.MessageActionChatAddUser():
+                return {"new_chat_members": [self.user(user) for user in action.users]}
+        return {}
 
     def _content(self, message: TL) -> JSON:
         shown = self._media(message.media) if message.media else {}
@@ -155,6 +178,10 @@ class Shown:
         match update:
             case types.UpdateNewMessage(message=types.Message() as message) if not message.out:
                 return "message", self.message(message)
+            case types.UpdateNewMessage(message=types.MessageService(peer_id=types.PeerChat()) as message):
+                return "message", self.message(message)
+            case types.UpdateChatParticipant():
+                return "my_chat_member", self._joined(update)
             case types.UpdateEditMessage(message=types.Message() as message) if not message.out:
                 return "edited_message", self.message(message)
             case types.UpdateBotCallbackQuery():
@@ -197,6 +224,16 @@ class Shown:
     def _chosen(self, update: TL) -> JSON:
         named = {"inline_message_id": inline_id(update.msg_id)} if update.msg_id else {}
         return {"result_id": update.id, "from": self.user(update.user_id), "query": update.query, **named}
+
+    def _joined(self, update: TL) -> JSON:
+        bot = self.user(self._bot)
+        return {
+            "chat": self.group(update.chat_id),
+            "from": self.user(update.actor_id),
+            "date": int(update.date.timestamp()),
+            "old_chat_member": {"user": bot, "status": "left"},
+            "new_chat_member": {"user": bot, "status": "member"},
+        }
 
     def _stopped(self, update: TL) -> JSON:
         bot = self.user(self._bot)

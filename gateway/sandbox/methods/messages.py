@@ -10,7 +10,7 @@ from gateway.sandbox.methods.files import media
 from gateway.sandbox.mtproto import TL
 from gateway.sandbox.rpc import Request, method
 from gateway.sandbox.rpcerror import RpcError
-from gateway.sandbox.world import StoredMessage
+from gateway.sandbox.world import StoredMessage, User
 
 f = functions.messages
 
@@ -37,6 +37,13 @@ def send_media(request: Request, query: TL) -> TL:
 
 def _send(request: Request, query: TL, attached: TL) -> TL:
     sender = request.world.user(request.user_id)
+    if isinstance(query.peer, types.InputPeerChat):
+        content = {"message": query.message, "entities": query.entities or None, "media": attached}
+        posted = request.telegram.groups.post(
+            sender.id, query.peer.chat_id, random_id=query.random_id, but=request.link, **content
+        )
+        named = types.UpdateMessageID(posted.message.id, query.random_id)
+        return request.cloud.updates(sender.id, [named, posted.update], {sender.id})
     peer = request.user(query.peer)
     if request.world.is_blocked(peer.id, sender.id):
         raise RpcError(400, "YOU_BLOCKED_USER" if request.world.is_blocked(sender.id, peer.id) else "USER_IS_BLOCKED")
@@ -58,6 +65,39 @@ def _send(request: Request, query: TL, attached: TL) -> TL:
     )
     named = types.UpdateMessageID(posted.message.id, query.random_id)
     return request.cloud.updates(sender.id, [named, posted.update], {sender.id, peer.id})
+
+
+@method(f.ForwardMessagesRequest)
+def forward_messages(request: Request, query: TL) -> TL:
+    """Source: https://core.telegram.org/api/forwards."""
+    source, peer = request.user(query.from_peer), request.user(query.to_peer)
+    updates: list[TL] = []
+    for number, random_id in zip(query.id, query.random_id, strict=True):
+        found = request.world.messages("owner = ? AND peer = ? AND id = ?", request.user_id, source.id, number)
+        if not found:
+            raise RpcError(400, "MESSAGE_ID_INVALID")
+        message = found[0].message
+        author = request.world.user(request.user_id if message.out else source.id)
+        posted = request.telegram.mailbox.post(
+            request.user_id,
+            peer.id,
+            random_id=random_id,
+            but=request.link,
+            message=message.message,
+            entities=message.entities,
+            media=message.media,
+            fwd_from=message.fwd_from or _origin(request, author, message),
+        )
+        updates += [types.UpdateMessageID(posted.message.id, random_id), posted.update]
+    return request.cloud.updates(request.user_id, updates, {request.user_id, source.id, peer.id})
+
+
+def _origin(request: Request, author: User, message: TL) -> TL:
+    """Who wrote it first; of whoever hides himself from those who forward, his name alone."""
+    if request.world.allows(author.id, "Forwards", request.user_id):
+        return types.MessageFwdHeader(message.date, from_id=types.PeerUser(author.id))
+    name = f"{author.first_name} {author.last_name}".strip()
+    return types.MessageFwdHeader(message.date, from_name=name)
 
 
 @method(f.EditMessageRequest)
@@ -183,5 +223,5 @@ def _dialogs(request: Request, page: Sequence[tuple[int, int]]) -> tuple[list[TL
 
 
 def _people(request: Request, copies: Iterable[StoredMessage]) -> list[TL]:
-    peers = {copy.peer for copy in copies}
+    peers = {copy.peer for copy in copies if copy.peer > 0}
     return request.cloud.users(request.user_id, peers | {request.user_id})

@@ -62,6 +62,9 @@ def _caption(given: Mapping[str, Any]) -> tuple[str, list[TL]]:
 
 
 def _send(call: Call, text: str, entities: list[TL], *, media: TL) -> JSON:
+    if (group := call.group()) is not None:
+        content = {"message": text, "entities": entities or None, "media": media, "reply_markup": call.keyboard()}
+        return call.shown.message(call.telegram.groups.post(call.bot.id, group, **content).message)
     user = call.chat()
     posted = call.telegram.bots.post(
         call.bot.id,
