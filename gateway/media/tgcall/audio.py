@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from .jitter import JitterBuffer
@@ -69,15 +70,15 @@ class Sender:
 
 
 class Receiver:
-    """Takes the packets of one stream, and hands out frames."""
+    """Takes the packets of one stream, and hands out frames. For `align` see `JitterBuffer`."""
 
-    def __init__(self, rate_hz: int) -> None:
+    def __init__(self, rate_hz: int, align: Callable[[float], float]) -> None:
         self.bytes = 0
         self.packets = 0
         self.ignored = 0
         self.first_heard_at: float | None = None
         self._decoder = OpusDecoder(rate_hz)
-        self.buffer = JitterBuffer(self._decoder, rate_hz)
+        self.buffer = JitterBuffer(self._decoder, rate_hz, align)
         self.statistics: ReceiverStatistics | None = None
         self._stream: Stream | None = None
 

@@ -86,7 +86,7 @@ class Call:
             names = sorted(name[:MOST_NAMED] for name in parse_parameters(custom_parameters))
             log.info("call has parameters", names=names[:MOST_NAMED])
         self._sender = Sender(rate_hz, dtx)
-        self._receiver = Receiver(rate_hz)
+        self._receiver = Receiver(rate_hz, lambda at: ticker.align(self, at))
         self._reporter = Reporter(self._sender, self._receiver, time.time(), now)
         self._negotiation = Negotiation(outgoing, self._sender.ssrc)
         self._transport = Transport(

@@ -79,7 +79,8 @@ class CallEngine:
             custom_parameters: Of the established call.
             send_signal: Takes each blob for `phone.sendSignalingData`, in order, the first before this returns; must
                 not wait.
-            on_audio: Takes a frame of 20 ms, every 20 ms, from the connection on; must not wait, nor change it.
+            on_audio: Takes a frame of 20 ms, every 20 ms, from the connection on; must not wait, nor change it. When
+                the peer begins to send, the moment moves once within those 20 ms.
             on_peer_muted: Told when the peer mutes or unmutes itself.
             dtx: Send nothing while nothing is said.
 

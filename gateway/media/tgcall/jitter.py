@@ -19,7 +19,9 @@ Source: RFC 3550 §5.1 (sequence numbers, time stamps); RFC 7587 §4.2 (time sta
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -66,6 +68,8 @@ MOST_PACKETS: Final = 100
 #: Concealment is made in steps of 2.5 ms, and a little longer than needed, to blend what follows into it.
 _STEP_TICKS: Final = RTP_CLOCK_HZ // 400
 _TAIL_TICKS: Final = 2 * _STEP_TICKS
+#: Of a frame: what sums of times may be off by.
+_ROUNDING: Final = 1e-6
 
 
 class Decoder(Protocol):
@@ -89,15 +93,20 @@ class _Packet:
 class JitterBuffer:
     """See the module. Counters are in packets and milliseconds, from the start.
 
+    Args:
+        align: Asked when a stream begins, with the earliest time at which its first packet should be pulled: may move
+            the pulls to better moments, and answers when the next is.
+
     Attributes:
         muted: What the peer said of itself; its silence is then no surprise.
     """
 
-    def __init__(self, decoder: Decoder, rate_hz: int) -> None:
+    def __init__(self, decoder: Decoder, rate_hz: int, align: Callable[[float], float] | None = None) -> None:
         self.lost = self.late = self.duplicate = 0
         self.restored_ms = self.idle_ms = self.dropped_ms = self.inserted_ms = 0
         self.muted = False
         self._decoder = decoder
+        self._align = align
         self._ticks = RTP_CLOCK_HZ // rate_hz
         self._frame = rate_hz * FRAME_MS // 1000
         self._silence: Pcm = np.zeros(self._frame, np.int16)
@@ -201,7 +210,10 @@ class JitterBuffer:
         self._active = True
         self._next = number
         assert self._due is not None
-        wait = max(0, -int((self._due - now - self._wanted_slack()) // FRAME_S))
+        earliest = now + self._wanted_slack()
+        if self._align is not None:
+            self._due = self._align(earliest)
+        wait = max(0, math.ceil((earliest - self._due) / FRAME_S - _ROUNDING))
         self._head = self._end = packet.timestamp - wait * FRAME_TICKS
 
     def _wanted_slack(self) -> float:
@@ -257,7 +269,7 @@ class JitterBuffer:
         """One frame.
 
         Args:
-            due: When it is to be played: exactly 20 ms after the last one.
+            due: When it is to be played: exactly 20 ms after the last one, unless `align` moved it.
         """
         self._due = due + FRAME_S
         if not self._active:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -13,9 +14,11 @@ from .model import FRAME_MS
 log = structlog.get_logger(__name__)
 
 PERIOD_S: Final = FRAME_MS / 1000
-#: Calls are spread over so many moments of the period, so that a hundred don't come in one burst; each moment costs a
-#: wake-up of its own, some 20-60 µs.
-PHASES: Final = 2
+#: Calls are spread over so many moments of the period, so that a hundred don't come in one burst, and that each can be
+#: pulled soon after its packets come; each moment costs a wake-up of its own, some 20-60 µs.
+PHASES: Final = 4
+#: A moment that its calls ask for may have so many more of them than the emptiest: a millisecond's work.
+MOST_UNEVEN: Final = 8
 #: A tick this late is counted: the peer's buffer may have run dry.
 LATE_S: Final = 0.010
 #: After a longer stop (a suspended machine) the past is left alone.
@@ -46,6 +49,27 @@ class Ticker:
             self._began = self._loop.time()
             self._count = 0
             self._arm()
+
+    def align(self, member: object, at: float) -> float:
+        """Move a member to the moment of the period that comes next after this time; answer when its next call is.
+
+        That may be whole periods before `at`. Where too many have that moment already, it is a later one.
+        """
+        step_s = PERIOD_S / PHASES
+        own = next(phase for phase in self._phases if member in phase)
+        crowd = min(len(phase) for phase in self._phases) + MOST_UNEVEN
+        count = math.ceil((at - self._began) / step_s)
+        while (phase := self._phases[count % PHASES]) is not own and len(phase) >= crowd:
+            count += 1
+        phase[member] = own.pop(member)
+        # What is armed may be overdue; what follows it has not been called either.
+        following = min(self._count, math.floor((self._loop.time() - self._began) / step_s) + 1)
+        count = following + (count - following) % PHASES
+        if count < self._count and self._timer is not None:
+            self._timer.cancel()
+            self._count = count
+            self._timer = self._loop.call_at(self._due(), self._run)
+        return self._began + count * step_s
 
     def remove(self, member: object) -> None:
         for phase in self._phases:

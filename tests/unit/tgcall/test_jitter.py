@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.media.tgcall.jitter import FRAME_S, FRAME_TICKS, JitterBuffer
+from gateway.media.tgcall.jitter import FRAME_S, FRAME_TICKS, MARGIN_S, JitterBuffer
 from gateway.media.tgcall.model import RTP_CLOCK_HZ, Pcm
 
 RATE_HZ = 8000
@@ -71,6 +72,7 @@ def play(
     sent: Callable[[float], bool] = lambda _: True,
     copies: int = 1,
     phase_s: float = 0.003,
+    align_step_s: float | None = None,
 ) -> Run:
     """Send a stream over a network, and pull it in virtual time.
 
@@ -78,9 +80,20 @@ def play(
         delay_s: Of the n-th packet; None if it is lost.
         drift_ppm: How much faster the sender's clock runs.
         sent: Whether anything is sent at a time; RTP time goes on.
+        align_step_s: Pulls may be moved to multiples of this.
     """
     decoder = Clockwork()
-    run = Run(JitterBuffer(decoder, RATE_HZ), decoder)
+    due, arrived = phase_s, 0.0
+
+    def align(at: float) -> float:
+        nonlocal due
+        assert align_step_s is not None
+        due = math.ceil(at / align_step_s) * align_step_s
+        while due - FRAME_S > arrived:
+            due -= FRAME_S
+        return due
+
+    run = Run(JitterBuffer(decoder, RATE_HZ, align if align_step_s else None), decoder)
     arrivals: list[tuple[float, int, int]] = []
     sequence = 0
     for n in range(int(seconds * 1000 / packet_ms)):
@@ -94,8 +107,7 @@ def play(
     arrivals.sort()
     pending = iter([*arrivals, (float("inf"), 0, 0)])
     following = next(pending)
-    for k in range(int(seconds / FRAME_S)):
-        due = phase_s + k * FRAME_S
+    while due < seconds:
         while following[0] <= due:
             arrived, sequence, n = following
             first = n * packet_ms * RATE_HZ // 1000
@@ -104,6 +116,7 @@ def play(
             following = next(pending)
         run.heard.append(run.buffer.pull(due))
         run.delays_ms.append(run.buffer.delay_ms)
+        due += FRAME_S
     return run
 
 
@@ -123,6 +136,14 @@ def test_clean_network_costs_less_than_two_frames_and_nothing_is_made_up(packet_
     assert run.buffer.dropped_ms == run.buffer.inserted_ms == run.buffer.lost == 0
     assert max(run.delays_ms) < 29
     assert largest_step(run.audio[RATE_HZ:]) < SMOOTH
+
+
+@pytest.mark.parametrize("phase_s", [0.0005, 0.004, 0.009, 0.013, 0.0195])
+def test_pulls_are_moved_close_behind_the_packets_when_a_stream_begins(phase_s: float) -> None:
+    step_s = 0.005
+    run = play(9.9, lambda _: 0.03, packet_ms=60, phase_s=phase_s, align_step_s=step_s)
+    assert run.decoder.made_up == 0
+    assert 1000 * MARGIN_S <= run.delays_ms[-1] <= 1000 * (MARGIN_S + step_s)
 
 
 @pytest.mark.parametrize("loss", [0.02, 0.05, 0.10])
