@@ -12,6 +12,7 @@ from gateway.settings import Settings
 from gateway.sip.embedded import find
 from gateway.sip.listen import SipPorts
 from gateway.storage.store import Store
+from gateway.telegram.settings import DATA_CENTRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,11 @@ def _told(what: str, look: Callable[[], str]) -> Finding:
 
 
 async def _telegram(settings: Settings) -> Finding:
-    """Whether Telegram can be reached: the first data centre, or the network that the settings name."""
-    host, port = settings.telegram.address or ("149.154.167.51", 443)
+    """Whether Telegram can be reached, or the network that the settings name.
+
+    A connection is opened, and closed unused: nothing is sent, nobody is logged in.
+    """
+    host, port = settings.telegram.address or DATA_CENTRE
     what = f"Telegram at {host}:{port}"
     try:
         async with asyncio.timeout(settings.telegram.connect_timeout_s):
@@ -63,7 +67,7 @@ async def _telegram(settings: Settings) -> Finding:
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "strerror", None) or "no answer"
         return Finding(what, str(reason), "Telegram can't be reached from here: check the network and its firewall.")
-    return Finding(what, "reached")
+    return Finding(what, "reached; a connection was opened and closed, nothing was sent")
 
 
 async def _storage(settings: Settings) -> Finding:

@@ -15,7 +15,11 @@ from gateway.settings import Settings, load
 
 @click.command("check")
 def command() -> None:
-    """Tell what is missing for the gateway to run."""
+    """Tell what is missing for the gateway to run.
+
+    It looks, and leaves nothing behind but a database, if there was none. To see whether Telegram can be reached it
+    opens a connection to a data centre (or to SIPTG_TELEGRAM__SERVER) and closes it again: nothing is sent.
+    """
     settings = load()
     log.configure("error")
     if not asyncio.run(_look(settings)):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from gateway.errors import SettingsError
+
+#: The data centre at which new logins begin, by Telethon's default. Source: https://core.telegram.org/api/datacenter.
+DATA_CENTRE: Final = ("149.154.167.51", 443)
 
 
 class TelegramSettings(BaseModel):

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.demo.world import settings_for
 from gateway.sandbox.phone import Phone, PhoneError
 from gateway.sandbox.server import Sandbox
+from gateway.telegram.settings import DATA_CENTRE
 from tests.user_app import emoji_of
 
 NUMBER = "+15550100"
@@ -234,4 +236,10 @@ async def test_check_names_what_is_missing_and_what_is_well(operator: Operator) 
     await operator.log_in()
     code, out, _ = await operator.outcome("check")
     assert code == 0, out
+    assert f"Telegram at {operator.sandbox.server}: reached" in out
     assert "Ready" in out
+
+
+async def test_a_demo_knows_no_telegram_but_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
+    host, port = settings_for(sandbox, tmp_path).telegram.address or DATA_CENTRE
+    assert f"{host}:{port}" == sandbox.server

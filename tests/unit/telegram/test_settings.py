@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from gateway.errors import SettingsError
 from gateway.telegram.client import make_client
 from gateway.telegram.session import KeptSession
-from gateway.telegram.settings import TelegramSettings
+from gateway.telegram.settings import DATA_CENTRE, TelegramSettings
 
 
 def test_the_real_network_needs_an_api_id_and_hash() -> None:
@@ -52,3 +53,9 @@ def test_unknown_settings_are_refused_and_the_hash_is_not_shown() -> None:
     with pytest.raises(ValidationError):
         TelegramSettings.model_validate({"api_idd": 1})
     assert "s3cret" not in repr(TelegramSettings.model_validate({"api_hash": "s3cret"}))
+
+
+def test_nothing_that_is_tried_here_has_a_way_to_telegram() -> None:
+    """A datagram socket is only routed by `connect`; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, pytest.raises(OSError, match="unreachable"):
+        probe.connect(DATA_CENTRE)
