@@ -180,6 +180,7 @@ class World:
         if version == 0:
             self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT")
         elif version != SCHEMA_VERSION:
+            self._db.close()
             raise WorldError(f"{path} was made by another version of the sandbox; remove it to start anew")
         self._secret = self._kept_secret()
         self._db.execute(
