@@ -225,6 +225,16 @@ mkdir -p "$keep/asterisk/modules" "$work/keep/usr/sbin" "$work/keep/usr/share"
 cp "$work/root/usr/sbin/asterisk" "$work/keep/usr/sbin/"
 cp -a "$work/root/usr/share/asterisk" "$work/keep/usr/share/"
 rm -rf "$work/keep/usr/share/asterisk/conf" "$work/keep/usr/share/asterisk/phoneprov"
+# Asterisk holds its documentation in memory whole, 22 of 65 MB. Modules need that of configuration, and look for an entry
+# of each application, function and action: those keep what they are in a sentence, which `core show` shows.
+for docs in "$work"/keep/usr/share/asterisk/documentation/core-*.xml; do
+    awk '/^\t<(application|function|manager|managerEvent|agi|info) / { inside = substr($1, 2); print; next }
+         inside && $0 ~ "^\t</" inside ">" { inside = "" }
+         /<synopsis>/ { synopsis = 1 }
+         !inside || synopsis
+         /<\/synopsis>/ { synopsis = 0 }' "$docs" >"$docs.less"
+    mv "$docs.less" "$docs"
+done
 missing=
 for module in $(sed -n 's/^\(preload\|require\|load\) *= *\([a-z0-9_]*\.so\).*/\2/p' "$modules_conf"); do
     if [ -f "$lib/asterisk/modules/$module" ]; then
