@@ -133,8 +133,8 @@ def _audio(words: Words, record: CallRecord) -> Html:
                 path=media.path if media.path in _PATHS else "unknown",
                 engine=f"{media.engine or '?'} {media.version}".strip(),
             ),
-            _came(words, "call-from-pbx", media.to_telegram),
-            _came(words, "call-from-user", media.to_sip),
+            _came(words, "call-from-pbx", media.to_telegram) if media.counted else "",
+            _came(words, "call-from-user", media.to_sip) if media.counted else "",
             joined(
                 *(words(key, ms=round(value)) for key, value in between if value is not None),
                 words("call-loss-to-user", percent=lost) if lost is not None else "",

@@ -35,8 +35,8 @@ def loss(counted: DirectionCounters) -> float:
 
 
 def audio_faults(record: CallRecord) -> tuple[AudioFault, ...]:
-    """In a conversation, the worst first; none of a call that was not one."""
-    if record.talk_s < TALK_S:
+    """In a conversation, the worst first; none of a call that was not one, or whose counters are not known."""
+    if record.talk_s < TALK_S or not record.media.counted:
         return ()
     media = record.media
     from_pbx, from_user = media.to_telegram, media.to_sip

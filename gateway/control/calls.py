@@ -86,7 +86,11 @@ def as_csv(records: Iterable[CallRecord]) -> str:
             *(one.format.value if one.format else None, " ".join(audio_faults(one))),
             *(media.engine, media.version, media.path, media.spare_for),
             *(media.rtt_ms, media.jitter_ms, media.loss_sent),
-            *(getattr(counted, what) for counted in (media.to_telegram, media.to_sip) for what in _COUNTED),
+            *(
+                getattr(counters, what) if media.counted else None
+                for counters in (media.to_telegram, media.to_sip)
+                for what in _COUNTED
+            ),
         )
         writer.writerow([_harmless(value) for value in values])
     return out.getvalue()

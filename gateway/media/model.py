@@ -106,6 +106,7 @@ class MediaReport:
         spare_for: How the other one, of first choice, had failed with this user; empty if it had not.
         path: "direct", "relay" or "reflector", where the engine knows.
         rtt_ms, loss_sent, loss_received: From the engine, where it knows; losses are 0..1.
+        counted: False: the worker died, and its counters with it. The zeros here mean nothing then.
     """
 
     to_telegram: DirectionCounters = field(default_factory=DirectionCounters)
@@ -118,3 +119,4 @@ class MediaReport:
     jitter_ms: float | None = None
     loss_sent: float | None = None
     loss_received: float | None = None
+    counted: bool = True

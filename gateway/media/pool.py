@@ -11,15 +11,14 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import wire
-from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
+from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
 
 log = structlog.get_logger(__name__)
@@ -49,6 +48,7 @@ class MediaPool:
         self._workers: list[_Worker] = []
         self._closing = False
         self._engine: wire.Message = {}
+        self._tidying: asyncio.Task[None] | None = None
         self.deaths = 0
 
     @property
@@ -78,12 +78,15 @@ class MediaPool:
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
+        self._tidying = self._group.create_task(self._tidy(), name="surplus media workers")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closing = True
+        if self._tidying is not None:
+            self._tidying.cancel()
         for worker in self._workers:
             worker.hang_up()
         if kind is None or not issubclass(kind, asyncio.CancelledError):
@@ -113,13 +116,26 @@ class MediaPool:
         self._group.create_task(self._keep(worker), name="media worker")
         return worker
 
+    async def _tidy(self) -> None:
+        """Let workers go that a peak has left. One that is idle stays, for whoever calls next."""
+        while True:
+            await asyncio.sleep(self._settings.retire_s)
+            for worker in [worker for worker in self._workers if not worker.calls][1:]:
+                if worker.idle_s >= self._settings.retire_s:
+                    worker.retired = True
+                    self._workers.remove(worker)
+                    worker.hang_up()
+
     async def _keep(self, worker: _Worker) -> None:
-        """Keep a worker for as long as it lives, and put another in its place then."""
+        """Keep a worker for as long as it lives, and put another in its place then, unless it was let go."""
         try:
             try:
                 await worker.run()
             finally:
-                self._workers.remove(worker)
+                if not worker.retired:
+                    self._workers.remove(worker)
+            if worker.retired:
+                return
             self.deaths += not self._closing
             if not self._closing and not worker.was_ready:
                 await asyncio.sleep(PAUSE_S)
@@ -139,6 +155,8 @@ class _Worker:
         self._early: list[bytes] = []  # said before there is a process to hear it
         self._over = False
         self._heard = False
+        self._idle_since = asyncio.get_running_loop().time()
+        self.retired = False
         self.calls: dict[str, MediaCall] = {}
         self.ready: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
 
@@ -155,6 +173,15 @@ class _Worker:
         """Whether the next call would have to wait for another one's set-up."""
         one_at_a_time = not self.was_ready or self.ready.result()["one_at_a_time"]
         return one_at_a_time and any(call.setting_up for call in self.calls.values())
+
+    @property
+    def idle_s(self) -> float:
+        """For how long it has had no call."""
+        return 0.0 if self.calls else asyncio.get_running_loop().time() - self._idle_since
+
+    def left(self, call_id: str) -> None:
+        self.calls.pop(call_id, None)
+        self._idle_since = asyncio.get_running_loop().time()
 
     def tell(self, message: wire.Message) -> None:
         line = wire.encode(message)
@@ -263,141 +290,3 @@ class _Worker:
             self.kill("it did not exit")
             status = await self._process.wait()
         log.info("media worker ended", pid=self.pid, status=status)
-
-
-class MediaCall:
-    """The audio of one call, on some worker. Implements `gateway.call.ports.Media`."""
-
-    def __init__(self, call_id: str, worker: _Worker, settings: MediaSettings) -> None:
-        loop = asyncio.get_running_loop()
-        self._call_id = call_id
-        self._worker = worker
-        self._settings = settings
-        self._format: AudioFormat | None = None
-        self._chosen: asyncio.Future[AudioFormat] = loop.create_future()
-        self._lost: asyncio.Future[Ending] = loop.create_future()
-        self._report: asyncio.Future[MediaReport] = loop.create_future()
-        self._answers: dict[str, asyncio.Future[wire.Message]] = {}
-        self._send_signal: Callable[[bytes], None] | None = None
-        self._early: list[bytes] = []  # signals that came before `connect`
-        self._over: Ending | None = None
-
-    @property
-    def call_id(self) -> str:
-        return self._call_id
-
-    @property
-    def format(self) -> AudioFormat | None:
-        return self._format
-
-    @property
-    def setting_up(self) -> bool:
-        return "connected" in self._answers
-
-    def choose(self, audio_format: AudioFormat) -> None:
-        if self._format is not None:
-            raise CallError(HangupCause.ANSWERED_ELSEWHERE, "another leg of the call has chosen the codec already")
-        self._format = audio_format
-        if not self._chosen.done():
-            self._chosen.set_result(audio_format)
-
-    async def open_rtp(self) -> RtpAddress:
-        audio_format = await asyncio.shield(self._chosen)
-        answer = self._ask("open", "opened", format=audio_format)
-        try:
-            async with asyncio.timeout(self._settings.answer_s):
-                opened = await answer
-        except TimeoutError:
-            raise CallError(HangupCause.MEDIA_LOST, "the media worker does not answer") from None
-        return RtpAddress(opened["host"], opened["port"])
-
-    def aim_rtp(self, asterisk: RtpAddress) -> None:
-        self._tell("aim", host=asterisk.host, port=asterisk.port)
-
-    async def connect(self, setup: EngineSetup, send_signal: Callable[[bytes], None]) -> None:
-        audio_format = await asyncio.shield(self._chosen)
-        self._send_signal = send_signal
-        answer = self._ask("connect", "connected", format=audio_format, setup=wire.pack_setup(setup))
-        for blob in self._early:
-            self.hear_signal(blob)
-        self._early.clear()
-        try:
-            async with asyncio.timeout(self._settings.connect_s):
-                await answer
-        except TimeoutError:
-            raise CallError(HangupCause.MEDIA_LOST, "no media connection to the Telegram user") from None
-
-    def hear_signal(self, blob: bytes) -> None:
-        if self._send_signal is None:
-            self._early.append(blob)
-        else:
-            self._tell("signal", blob=wire.pack_bytes(blob))
-
-    async def lost(self) -> Ending:
-        return await asyncio.shield(self._lost)
-
-    async def close(self) -> MediaReport:
-        if self._over is None:
-            self._tell("close")
-            self._stop(Ending(HangupCause.NORMAL, "the call is over"))
-        try:
-            async with asyncio.timeout(self._settings.answer_s):
-                return await asyncio.shield(self._report)
-        except TimeoutError:
-            self._worker.kill("it did not close a call")
-            return MediaReport()
-
-    def hear(self, message: wire.Message) -> None:
-        """An event of this call's, from the worker."""
-        match message["event"]:
-            case "signal":
-                if self._send_signal is not None and self._over is None:
-                    self._send_signal(wire.unpack_bytes(message["blob"]))
-            case "lost":
-                self._lose(Ending(HangupCause(message["cause"]), message["detail"]))
-            case "closed":
-                self._worker.calls.pop(self._call_id, None)
-                self._report.set_result(wire.unpack_report(message["report"]))
-            case event:
-                answer = self._answers.pop(event, None)
-                if answer is None or answer.done():
-                    return
-                if "cause" in message:
-                    answer.set_exception(CallError(HangupCause(message["cause"]), message["detail"]))
-                else:
-                    answer.set_result(message)
-
-    def worker_ended(self, ending: Ending) -> None:
-        """Nothing more will come."""
-        self._lose(ending)
-        self._stop(ending)
-        if not self._report.done():
-            self._report.set_result(MediaReport())
-
-    def _lose(self, ending: Ending) -> None:
-        if not self._lost.done() and self._over is None:
-            self._lost.set_result(ending)
-
-    def _stop(self, ending: Ending) -> None:
-        """Whoever still waits for something is told that it won't come."""
-        if self._over is None:
-            self._over = ending
-        waiters: list[asyncio.Future[Any]] = [self._chosen, *self._answers.values()]
-        for waiting in waiters:
-            if not waiting.done():
-                waiting.set_exception(CallError.of(ending))
-                waiting.exception()  # perhaps nobody waits
-        self._answers.clear()
-
-    def _ask(self, do: str, event: str, **fields: Any) -> asyncio.Future[wire.Message]:
-        answer: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
-        if self._over is not None:
-            answer.set_exception(CallError.of(self._over))
-        else:
-            self._answers[event] = answer
-            self._tell(do, **fields)
-        return answer
-
-    def _tell(self, do: str, **fields: Any) -> None:
-        if self._over is None:
-            self._worker.tell({"do": do, "call": self._call_id, **fields})

@@ -45,9 +45,11 @@ def audio(records: list[CallRecord]) -> Table:
         (
             *_who(record),
             f"{record.talk_s:.0f} s",
-            _faults(record) or "ok",
-            _came(record.media.to_telegram),
-            _came(record.media.to_sip),
+            _faults(record) or ("ok" if record.media.counted else "unknown"),
+            *(
+                _came(way) if record.media.counted else "unknown"
+                for way in (record.media.to_telegram, record.media.to_sip)
+            ),
             _network(record.media),
             _carried_by(record.media),
         )

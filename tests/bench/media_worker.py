@@ -15,7 +15,8 @@ from gateway.media import rtp, wire
 from gateway.media.codec import Pcm, codec_for
 from gateway.media.engine import EngineCall, EngineEar, EngineLoop, Engines, EngineStatistics
 from gateway.media.model import AudioFormat, EngineSetup, RtpAddress
-from gateway.media.pool import MediaCall, MediaPool
+from gateway.media.pool import MediaPool
+from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
 from gateway.media.worker import Worker
 from tests.integration.media.peer import Users, tone

@@ -9,7 +9,7 @@ import pytest
 from gateway.call.model import CallRecord, CallState, Direction
 from gateway.control.door import Administrator, LiveCall, NotFoundError
 from gateway.errors import Ending, HangupCause
-from gateway.media.model import AudioFormat
+from gateway.media.model import AudioFormat, MediaReport
 from tests.integration.control.conftest import CAROL, OPERATOR, House
 
 NOON = dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC)
@@ -50,3 +50,14 @@ async def test_the_table_for_spreadsheets_is_whole_and_no_formula(house: House) 
     assert (row["dialled"], row["talk_s"], row["cause"], row["codec"]) == ("+7999", "7.0", "busy", "alaw")
     assert row["offered_at"] == "2026-01-02T12:00:00.000+00:00"
     assert await house.calls.csv(OPERATOR, since=NOON + dt.timedelta(days=1)) != ""
+
+
+async def test_what_a_worker_took_with_it_is_unknown_in_the_table_and_not_zero(house: House) -> None:
+    account = await house.session()
+    cut = record("c1", account)
+    cut.media = MediaReport(counted=False)
+    await house.store.records.write(cut)
+    await house.store.records.write(record("c2", account, 1))
+    whole, unknown = csv.DictReader(io.StringIO(await house.calls.csv(OPERATOR)))
+    assert (whole["lost_to_telegram"], whole["lost_to_sip"]) == ("0", "0")
+    assert (unknown["lost_to_telegram"], unknown["lost_to_sip"]) == ("", "")

@@ -20,7 +20,8 @@ import pytest_asyncio
 from gateway.errors import CallError, GatewayError, HangupCause
 from gateway.media import pool as pool_module
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport
-from gateway.media.pool import MediaCall, MediaPool
+from gateway.media.pool import MediaPool
+from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
 from tests.integration.media.peer import RATE_HZ, Users
 from tests.integration.media.phone import Channel, loudest_hz
@@ -186,7 +187,7 @@ async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(fresh_po
             ending = await first.call.lost()
         assert ending.cause is HangupCause.MEDIA_LOST
         assert "worker" in ending.detail
-        assert await first.call.close() == MediaReport()
+        assert await first.call.close() == MediaReport(counted=False)
         await other.hear_each_other()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
@@ -196,6 +197,50 @@ async def test_a_killed_worker_ends_its_own_calls_alone_and_is_replaced(fresh_po
         third = await connect(pool, users, 2)
         async with talking(third):
             await third.hear_each_other()
+
+
+def _opened(pool: MediaPool, call_id: str) -> MediaCall:
+    call = pool.place(call_id)
+    call.choose(AudioFormat.ALAW)
+    return call
+
+
+async def test_workers_that_a_peak_has_left_are_let_go_but_one() -> None:
+    async with MediaPool(MediaSettings(workers=3, retire_s=0.6)) as pool:
+        calls = [_opened(pool, f"call{number}") for number in range(3)]
+        await asyncio.gather(*(call.open_rtp() for call in calls))
+        peak = pool.pids
+        assert len(peak) == 3
+        await calls.pop().close()
+        await asyncio.sleep(1.5)
+        assert pool.pids == peak  # one idle is one in readiness
+        for call in calls:
+            await call.close()
+        await until(lambda: len(pool.pids) == 1)
+        await until(lambda: sum(psutil.pid_exists(pid) for pid in peak) == 1)
+        await asyncio.sleep(1.5)
+        assert set(pool.pids) < set(peak)
+        again = [_opened(pool, f"again{number}") for number in range(2)]
+        await asyncio.gather(*(call.open_rtp() for call in again))
+        assert len(pool.pids) == 3
+
+
+async def test_a_worker_is_not_let_go_with_a_call_nor_in_a_moment_between_two() -> None:
+    async with MediaPool(MediaSettings(workers=3, retire_s=0.6)) as pool:
+        stays = _opened(pool, "stays")
+        await stays.open_rtp()
+        for number in range(10):
+            brief = [_opened(pool, f"brief{number}{which}") for which in "ab"]
+            await asyncio.gather(*(call.open_rtp() for call in brief))
+            await asyncio.gather(*(call.close() for call in brief))
+            await until(lambda: len(pool.pids) == 3)
+            if number == 0:
+                all_three = pool.pids
+            await asyncio.sleep(0.2)  # both are idle for most of the time
+        assert pool.pids == all_three
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await stays.lost()
 
 
 @each_engine

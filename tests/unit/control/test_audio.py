@@ -29,6 +29,7 @@ def came(packets: int = 1000, **counters: int) -> DirectionCounters:
     ("media", "faults"),
     [
         ({}, ()),
+        ({"to_telegram": came(0), "to_sip": came(0), "counted": False}, ()),
         ({"to_telegram": came(0)}, (F.NOTHING_FROM_PBX,)),
         ({"to_sip": came(0)}, (F.NOTHING_FROM_USER,)),
         ({"to_telegram": came(0), "to_sip": came(0)}, (F.NOTHING_FROM_PBX, F.NOTHING_FROM_USER)),
