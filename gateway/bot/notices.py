@@ -58,6 +58,7 @@ def notice_screen(words: Words, notice: Notice, session: str) -> Screen:
         "banned": "yes" if facts.get("state") == "banned" else "no",
         "setting": _setting(words, facts.get("setting", "")),
         "until": _moment(facts.get("until", "")),
+        "from": facts.get("from", "") or "nobody",
         "to": facts.get("to", ""),
         "since": _moment(notice.since.isoformat()),
     }

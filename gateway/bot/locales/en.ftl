@@ -541,7 +541,7 @@ chat-autoreply_text-help = Send me the text that every message is answered with,
 ## Handing a session over
 
 session-handover = 🎁 Hand over
-session-offered = 🎁 It is offered to the administrator <code>{ $id }</code>, who has not answered yet.
+session-offered = 🎁 It is offered to <a href="tg://user?id={ $id }">{ $id }</a>, who has not answered yet.
 handover-ask =
     🎁 <b>Hand over { $name }</b>
 
@@ -549,7 +549,9 @@ handover-ask =
 handover-nobody = That tells me nobody. Some people hide who they are in forwarded messages: then I need the number of their account, such as 123456789.
 handover-offered = It is offered to him
 handover-waits =
-    🎁 <b>{ $name }</b> is offered to the administrator <code>{ $id }</code>, who has not answered yet.
+    🎁 <b>{ $name }</b> is offered to <a href="tg://user?id={ $id }">{ $id }</a>, who has not answered yet.
+
+    He finds the offer in this bot under /gateway. If he has never written to me he has to send me /start first.
 handover-withdraw = ↩️ Take the offer back
 handover-withdrawn = The offer is taken back
 handover-give-up = 🚪 Give it up, to nobody
@@ -603,6 +605,10 @@ notice-no-line-over = <b>{ $session }</b> has a line for calls again. All is wel
 notice-setting-pending = <b>{ $session }</b>: Telegram allows “{ $setting }” only after { $until } ({ $detail }). I try again by myself then.
 notice-setting-pending-over = <b>{ $session }</b>: “{ $setting }” is applied now.
 notice-setting-refused = <b>{ $session }</b>: Telegram refused “{ $setting }” ({ $detail }). I don't try any more; you may.
-notice-handover-offered = <b>{ $session }</b> is offered to you. If you accept, you administer this session with its lines from now on.
-notice-handover-accepted = The administrator <code>{ $to }</code> has accepted <b>{ $session }</b>. It is his now.
-notice-handover-declined = The administrator <code>{ $to }</code> has declined <b>{ $session }</b>. It stays yours.
+notice-handover-offered =
+    { $from ->
+        [nobody] <b>{ $session }</b> is offered to you.
+       *[other] <a href="tg://user?id={ $from }">{ $from }</a> offers you <b>{ $session }</b>.
+    } If you accept, you administer this session with its lines from now on.
+notice-handover-accepted = <a href="tg://user?id={ $to }">{ $to }</a> has accepted <b>{ $session }</b> and administers it now.
+notice-handover-declined = <a href="tg://user?id={ $to }">{ $to }</a> has declined <b>{ $session }</b>. It stays yours.

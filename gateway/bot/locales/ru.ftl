@@ -544,7 +544,7 @@ chat-autoreply_text-help = Пришлите текст ответа на каж�
 ## Передача сессии
 
 session-handover = 🎁 Передать
-session-offered = 🎁 Предложена администратору <code>{ $id }</code>, он ещё не ответил.
+session-offered = 🎁 Предложена <a href="tg://user?id={ $id }">{ $id }</a>, ответа ещё нет.
 handover-ask =
     🎁 <b>Передать { $name }</b>
 
@@ -552,7 +552,9 @@ handover-ask =
 handover-nobody = По этому не понять, кто это. Некоторые скрывают себя в пересланных сообщениях: тогда нужен номер аккаунта, например 123456789.
 handover-offered = Предложение отправлено
 handover-waits =
-    🎁 <b>{ $name }</b> – предложена администратору <code>{ $id }</code>, он ещё не ответил.
+    🎁 <b>{ $name }</b> – предложена <a href="tg://user?id={ $id }">{ $id }</a>, ответа ещё нет.
+
+    Предложение видно в этом боте в /gateway. Тому, кто мне ещё не писал, нужно сначала отправить мне /start.
 handover-withdraw = ↩️ Отозвать предложение
 handover-withdrawn = Предложение отозвано
 handover-give-up = 🚪 Отказаться, никому не передавая
@@ -606,6 +608,10 @@ notice-no-line-over = У <b>{ $session }</b> снова есть линия дл
 notice-setting-pending = <b>{ $session }</b>: «{ $setting }» Telegram разрешит только после { $until } ({ $detail }). Тогда я попробую сам.
 notice-setting-pending-over = <b>{ $session }</b>: «{ $setting }» теперь действует.
 notice-setting-refused = <b>{ $session }</b>: Telegram отказал в «{ $setting }» ({ $detail }). Больше я не пробую; можете попробовать вы.
-notice-handover-offered = Вам предложена сессия <b>{ $session }</b>. Если согласитесь, вы будете её администратором, вместе с её линиями.
-notice-handover-accepted = Администратор <code>{ $to }</code> принял <b>{ $session }</b>. Теперь она его.
-notice-handover-declined = Администратор <code>{ $to }</code> отклонил <b>{ $session }</b>. Она остаётся вашей.
+notice-handover-offered =
+    { $from ->
+        [nobody] Вам предложена сессия <b>{ $session }</b>.
+       *[other] <a href="tg://user?id={ $from }">{ $from }</a> предлагает вам сессию <b>{ $session }</b>.
+    } Если согласитесь, вы будете её администратором, вместе с её линиями.
+notice-handover-accepted = <a href="tg://user?id={ $to }">{ $to }</a> теперь администратор <b>{ $session }</b>: предложение принято.
+notice-handover-declined = Предложение отклонено: <b>{ $session }</b> остаётся вашей (<a href="tg://user?id={ $to }">{ $to }</a>).

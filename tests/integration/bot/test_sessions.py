@@ -105,18 +105,18 @@ async def test_a_session_is_handed_over_when_the_other_accepts(town: Town, boss:
             assert "tells me nobody" in (await boss.chat.send("that one")).text
             await boss.chat.send(str(other.user.id))
             assert "has not answered yet" in (await boss.chat.screen()).text
-            offer = await other.chat.see("is offered to you")
+            offer = await other.chat.see("offers you")
             if not accepted:
                 await boss.go("Hand over", "Take the offer back")
                 assert "not there any more" in (await other.chat.press("Accept", on=offer)).answer
                 await boss.go("Hand over")
                 await boss.chat.send(str(other.user.id))
-                await other.chat.see("is offered to you")
+                await other.chat.see("offers you")
                 assert "You have declined" in (await other.go("Decline")).text
                 await boss.chat.see("has declined")
         screen = await other.go("Accept")
         assert "Lines: 1" in str(screen)
-        await boss.chat.see("has accepted")
+        await boss.chat.see("administers it now")
         assert "No Telegram account" in (await boss.chat.send("/gateway")).text
         assert "not there any more" in (await boss.chat.forge(LineTo(id=line).pack().encode())).answer
         assert town.gateway.accounts.show(OPERATOR, session).account.administrator_id == other.user.id

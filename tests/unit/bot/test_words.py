@@ -43,7 +43,7 @@ SHOWN: tuple[type[enum.StrEnum], ...] = (
     *(LineHealth, LineKind, RecipeKind, Recommended),
 )
 #: Tags of Telegram's HTML that the catalogues use.
-TAGS = re.compile(r"</?(b|i|code|pre)>")
+TAGS = re.compile(r"</?(b|i|code|pre)>|<a href=\"tg://user\?id=[^\"]+\">|</a>")
 
 
 def messages(language: str) -> dict[str, ftl.Message]:
