@@ -16,9 +16,10 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.dispatcher.event.handler import HandlerObject
 from aiogram.enums import ParseMode
 from aiogram.exceptions import TelegramAPIError, TelegramRetryAfter, TelegramUnauthorizedError
-from aiogram.filters import Filter
+from aiogram.filters import Command, Filter
 from aiogram.fsm.storage.memory import SimpleEventIsolation
 from aiogram.methods import GetUpdates, TelegramMethod
 from aiogram.types import BotCommand, ErrorEvent, Update
@@ -52,7 +53,7 @@ from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
 
-COMMANDS: Final = ("start", "gateway", "lines", "calls", "why", "language", "help")
+COMMANDS: Final = ("start", "gateway", "lines", "calls", "why", "language", "cancel", "help")
 
 #: Between attempts to reach the Bot API; doubles from the first to the last.
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 30.0
@@ -161,7 +162,7 @@ class AdministratorBot:
             routing,
             calls,
         )
-        administrators.include_routers(*(_own(room.router) for room in rooms), _own(start.leftovers))
+        administrators.include_router(_one_of([*(room.router for room in rooms), start.leftovers]))
         dispatcher.include_routers(administrators, *self._others)
         return dispatcher
 
@@ -217,12 +218,21 @@ class AdministratorBot:
             task.cancel()
 
 
-def _own(room: Router) -> Router:
-    """A room's handlers in a router of this bot's: aiogram attaches a router only once in a process."""
-    own = Router(name=room.name)
-    for kind, observer in room.observers.items():
-        own.observers[kind].handlers.extend(observer.handlers)
+def _one_of(rooms: Iterable[Router]) -> Router:
+    """The rooms' handlers in a router of this bot's: aiogram attaches a router only once in a process.
+
+    Commands come first, whichever room they are of: else "/calls" would be the answer to what another room has asked.
+    """
+    own = Router(name="rooms")
+    for room in rooms:
+        for kind, observer in room.observers.items():
+            own.observers[kind].handlers.extend(observer.handlers)
+    own.message.handlers.sort(key=lambda handler: not _is_command(handler))
     return own
+
+
+def _is_command(handler: HandlerObject) -> bool:
+    return any(isinstance(one.callback, Command) for one in handler.filters or ())
 
 
 async def _wait_if_told_to(make_request: NextRequestMiddlewareType[Any], bot: Bot, method: TelegramMethod[Any]) -> Any:

@@ -1,9 +1,9 @@
-"""/start, /help, and what fits nothing else."""
+"""/start, /help, /cancel, and what fits nothing else."""
 
 from __future__ import annotations
 
 from aiogram import F, Router
-from aiogram.filters import Command, CommandStart
+from aiogram.filters import Command, CommandStart, StateFilter
 from aiogram.types import CallbackQuery
 
 from gateway.bot.data import Place, To, Wizard, WizardStep
@@ -11,6 +11,7 @@ from gateway.bot.screen import Button, Screen, button
 from gateway.bot.visit import Visit
 from gateway.bot.words import Words, joined
 from gateway.control.door import UseCases
+from gateway.control.logins import Logins
 
 router = Router(name="start")
 #: Asked last: whatever nobody else understood.
@@ -51,6 +52,24 @@ async def show_home(_event: object, visit: Visit, house: UseCases) -> Screen:
 async def show_help(_event: object, visit: Visit) -> Screen:
     words = visit.words
     return Screen(words("help"), [[to_home(words)]])
+
+
+@router.message(Command("cancel"))
+async def cancel(_event: object, visit: Visit, house: UseCases, logins: Logins) -> Screen:
+    """Whatever was asked is asked no more; a login that is under way ends."""
+    await visit.live.stop_menu(visit.user.id)
+    await logins.end(visit.asker)
+    if await visit.is_asked():
+        visit.say(visit.words.label("cancelled"))
+    else:
+        visit.say(visit.words.label("not-expected"), alert=True)
+    return home(visit, house)
+
+
+@leftovers.message(~StateFilter(None))
+async def no_answer(_event: object, visit: Visit) -> None:
+    """A picture where a text was asked for, say."""
+    visit.say(visit.words.label("no-answer"), alert=True)
 
 
 @leftovers.message(F.text | F.contact | F.photo | F.sticker | F.voice | F.video | F.document | F.location)

@@ -110,6 +110,10 @@ class Visit:
             self._answered = True
             await self._answer_press(self._press)
 
+    async def is_asked(self) -> bool:
+        """Whether an answer of his is waited for."""
+        return await self._state.get_state() is not None
+
     async def recall(self) -> dict[str, Any]:
         """What was kept with the question; the answer will be shown in the message that asked it."""
         data = await self._state.get_data()

@@ -25,6 +25,9 @@ DEFAULT: Final = "en"
 _CATALOGUES: Final = Path(__file__).parent / "locales"
 #: Grammars begin their sentences with the field's name in the program's words.
 _FIELD: Final = re.compile(r"\A[a-z_]+: ")
+#: Fluent puts in no text of more than 2500 characters, lest a catalogue be a bomb; longer ones are put in afterwards.
+_LONG: Final = 500
+_PLACE: Final = re.compile("\ue000([a-z_]+)\ue001")
 
 
 class Html(str):
@@ -67,10 +70,12 @@ class Words:
         pattern = self._bundle.get_message(key).value
         if pattern is None:
             raise KeyError(key)
-        text, errors = self._bundle.format_pattern(pattern, values)
+        long = {name: value for name, value in values.items() if isinstance(value, str) and len(value) > _LONG}
+        places = {name: f"\ue000{name}\ue001" for name in long}
+        text, errors = self._bundle.format_pattern(pattern, values | places)
         if errors:
             raise KeyError(f"{key}: {errors[0]}")
-        return str(text)
+        return _PLACE.sub(lambda place: long.get(place[1], place[0]), str(text)) if long else str(text)
 
 
 @functools.cache

@@ -112,6 +112,9 @@ class Refused:
     retry_after_s: int | None = None
 
 
+#: No number is longer; what is, Telegram is not asked about, because it counts every attempt. Source: ITU-T E.164.
+E164_MAX: Final = 15
+
 #: Source: https://core.telegram.org/method/auth.sendCode, auth.signIn, auth.checkPassword, auth.recoverPassword.
 REFUSALS: Final[Mapping[str, Refusal]] = MappingProxyType(
     {
@@ -178,7 +181,7 @@ class Login:
         digits = re.sub(r"\D", "", number)
         if self.step is Step.DONE:
             return Refused(Refusal.OUT_OF_STEP)
-        if not digits:
+        if not 0 < len(digits) <= E164_MAX:
             return Refused(Refusal.NUMBER_INVALID)
         async with self._one_at_a_time:
             return await self._send_code(digits)

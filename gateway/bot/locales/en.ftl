@@ -24,6 +24,7 @@ stale = This button is from another time. Send /start for a fresh menu.
 fault = Sorry, something went wrong here. It is in the gateway's log; please try again.
 not-now = Sorry, I can't do that right now. Please try again in a moment.
 not-expected = I did not ask for anything just now. Here is the menu.
+no-answer = I can't use that here. My last question still stands; /cancel gives it up.
 stranger = Sorry, this bot is only for the people who run it.
 
 duration-hours =
@@ -48,6 +49,7 @@ command-lines = Lines to telephone exchanges
 command-calls = Calls, now and before
 command-why = Why the last failed call failed
 command-language = Language
+command-cancel = Give up what was begun
 command-help = How it works
 
 ## Menu, help, language

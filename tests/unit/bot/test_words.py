@@ -157,6 +157,13 @@ def test_what_people_write_is_never_markup(text: str) -> None:
         assert not re.search(r"&(?!amp;|lt;|gt;)", shown)
 
 
+@pytest.mark.parametrize("length", [500, 2501, 4096])
+def test_a_text_may_be_long_and_stays_what_it_is(length: int) -> None:
+    text = "<\ue000name\ue001>" + "x" * length
+    assert words_of("en").label("field-is", field="Text", value=text) == f"Text: {text}"
+    assert words_of("en")("field-now", value=text) == f"Now: <code>{raw(text)}</code>"
+
+
 def test_html_is_escaped_once() -> None:
     words = words_of("en")
     inner = words("line-delete-sure", name="<&>")
