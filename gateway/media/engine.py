@@ -123,16 +123,17 @@ class EngineLoop(uvloop.Loop):
         return func(*args) if self.at_once else super().run_in_executor(executor, func, *args)
 
 
-#: The better one first. Each module has an `open_engine(note)`, and is loaded only where it is wanted: it costs memory.
+#: The better one first. Each module has an `open_engine(note, dtx)`; it is loaded only where it is wanted, for memory.
 _MODULES: Final = {"tgcall": "gateway.media.engine_tgcall", "ntgcalls": "gateway.media.engine_ntgcalls"}
 
 
 @contextlib.asynccontextmanager
-async def open_engine(choice: str, note: Note) -> AsyncIterator[tuple[Engine, str]]:
+async def open_engine(choice: str, note: Note, dtx: bool = False) -> AsyncIterator[tuple[Engine, str]]:
     """Open the engine of this name, or with "auto" the best that works here.
 
     Args:
         note: Takes what the engine would write to a log.
+        dtx: Send next to nothing while nothing is said, if the engine can.
 
     Returns:
         The engine, and why a better one was passed over, if so.
@@ -145,7 +146,7 @@ async def open_engine(choice: str, note: Note) -> AsyncIterator[tuple[Engine, st
         for name in _MODULES if choice == "auto" else [choice]:
             try:
                 module = importlib.import_module(_MODULES[name])
-                engine = await stack.enter_async_context(module.open_engine(note))
+                engine = await stack.enter_async_context(module.open_engine(note, dtx))
             except KeyError:
                 reasons.append(f"there is no media engine {name!r}")
             except (ImportError, OSError, GatewayError) as error:
@@ -163,9 +164,10 @@ class Engines:
         passed_over: Why a better one than `best` was passed over, if so.
     """
 
-    def __init__(self, choice: str, note: Note) -> None:
+    def __init__(self, choice: str, note: Note, *, dtx: bool = False) -> None:
         self._choice = choice
         self._note = note
+        self._dtx = dtx
         self._opened = contextlib.AsyncExitStack()
         self._opening = asyncio.Lock()
         self._spare: Engine | None = None
@@ -180,7 +182,8 @@ class Engines:
         return engines
 
     async def __aenter__(self) -> Self:
-        self.best, self.passed_over = await self._opened.enter_async_context(open_engine(self._choice, self._note))
+        opening = open_engine(self._choice, self._note, self._dtx)
+        self.best, self.passed_over = await self._opened.enter_async_context(opening)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -199,6 +202,6 @@ class Engines:
         for name in _MODULES:
             if name != self.best.name:
                 with contextlib.suppress(GatewayError):
-                    engine, _ = await self._opened.enter_async_context(open_engine(name, self._note))
+                    engine, _ = await self._opened.enter_async_context(open_engine(name, self._note, self._dtx))
                     return engine
         return self.best

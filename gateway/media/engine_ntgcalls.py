@@ -19,7 +19,7 @@ from gateway.media.model import EngineServer, EngineSetup
 
 
 @contextlib.asynccontextmanager
-async def open_engine(_note: Note) -> AsyncIterator[Engine]:
+async def open_engine(_note: Note, _dtx: bool) -> AsyncIterator[Engine]:
     async with asyncio.TaskGroup() as group:
         engine = _Engine(group)
         try:

@@ -19,7 +19,7 @@ from gateway.media.model import EngineServer, EngineSetup
 
 
 @contextlib.asynccontextmanager
-async def open_engine(note: Note) -> AsyncIterator[Engine]:
+async def open_engine(note: Note, dtx: bool) -> AsyncIterator[Engine]:
     """Raises `GatewayError` when a library that it needs is missing."""
     structlog.configure(
         processors=[structlog.processors.format_exc_info, functools.partial(_hand_over, note)],
@@ -31,7 +31,7 @@ async def open_engine(note: Note) -> AsyncIterator[Engine]:
         except tgcall.EngineError as error:
             raise GatewayError(str(error)) from error
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        yield _Engine(native, group)
+        yield _Engine(native, group, dtx)
 
 
 def _hand_over(note: Note, _logger: object, level: str, event: MutableMapping[str, Any]) -> NoReturn:
@@ -43,8 +43,9 @@ class _Engine:
     name = "tgcall"
     one_at_a_time = False
 
-    def __init__(self, native: tgcall.CallEngine, group: asyncio.TaskGroup) -> None:
+    def __init__(self, native: tgcall.CallEngine, group: asyncio.TaskGroup, dtx: bool) -> None:
         self.native = native
+        self.dtx = dtx
         self.group = group
         self.versions = tuple(tgcall.library_versions())
 
@@ -78,6 +79,7 @@ class _Call:
                 custom_parameters=setup.custom_parameters,
                 send_signal=self._ear.on_signal,
                 on_audio=self._ear.on_audio,
+                dtx=self._engine.dtx,
             )
             for blob in self._early:
                 native.hear_signal(blob)

@@ -211,7 +211,7 @@ class _Worker:
             self._end()
 
     async def _run(self) -> None:
-        settings = self._settings.model_dump_json(include={"engine", "host", "rtp_ports", "first_audio_s"})
+        settings = self._settings.model_dump_json(include={"engine", "host", "rtp_ports", "first_audio_s", "dtx"})
         ours, its = socket.socketpair()
         try:
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=wire.LINE_BYTES)

@@ -301,7 +301,7 @@ async def serve(node: socket.socket, settings: wire.Message) -> None:
         writer.write(wire.encode(message))
 
     try:
-        opening = Engines(settings["engine"], functools.partial(_tell_log, tell))
+        opening = Engines(settings["engine"], functools.partial(_tell_log, tell), dtx=settings["dtx"])
         async with opening as engines, asyncio.TaskGroup() as group:
             worker = Worker(engines, settings, tell, group)
             asyncio.get_running_loop().set_exception_handler(functools.partial(_tell_fault, tell, itertools.count()))

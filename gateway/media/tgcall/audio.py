@@ -9,7 +9,7 @@ from typing import Final
 from .jitter import JitterBuffer
 from .model import FRAME_MS, RTP_CLOCK_HZ, CallStats, Pcm
 from .negotiation import Stream
-from .opus import OpusDecoder, OpusEncoder
+from .opus import LONGEST_REST, OpusDecoder, OpusEncoder
 from .rtp import (
     ReceiverStatistics,
     RtpSender,
@@ -60,7 +60,7 @@ class Sender:
             payload = self.encoder.encode(pcm[at : at + size])
             if payload:
                 packets.append(self.rtp.pack(payload_type, payload, self._marker))
-            self._marker = not payload
+            self._marker = len(payload) <= LONGEST_REST
             self.rtp.advance(self._ticks)
         self._rest = pcm[whole:]
         return packets

@@ -82,7 +82,7 @@ class CallEngine:
             on_audio: Takes a frame of 20 ms, every 20 ms, from the connection on; must not wait, nor change it. When
                 the peer begins to send, the moment moves once within those 20 ms.
             on_peer_muted: Told when the peer mutes or unmutes itself.
-            dtx: Send nothing while nothing is said.
+            dtx: Send next to nothing while nothing is said.
 
         Raises:
             UnsupportedError: No common version, or parameters that ask for a transport we don't speak.

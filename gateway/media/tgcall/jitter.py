@@ -8,7 +8,7 @@ A frame that is missing when it is due is made up. What becomes of it tells loss
 the packet never comes (the next one's redundancy restores what is still to be played of it): **loss**; if that goes on,
 the delay grows as far as the redundancy needs to come in time, and no further;
 it comes late: **jitter**, its played part is cut off, or the delay grows if that happens often;
-nothing comes for 200 ms, or the peer said that it is muted: **idle**, and the next packet starts afresh.
+nothing comes for 200 ms, or the peer said that it is muted or rests (DTX): **idle**, and the next packet starts afresh.
 
 *Slack* is how long before its deadline a packet comes. A low quantile of it over some seconds is all that steers the
 delay: under 2 ms a frame is put in; a frame and more too much, and one is taken out where it is heard least.
@@ -28,7 +28,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from .model import FRAME_MS, RTP_CLOCK_HZ, Pcm
-from .opus import packet_ticks, redundancy_ticks
+from .opus import LONGEST_REST, packet_ticks, redundancy_ticks
 from .splice import crossfade, drop_frame, fade_out, insert_frame
 
 FRAME_TICKS: Final = RTP_CLOCK_HZ * FRAME_MS // 1000
@@ -137,6 +137,7 @@ class JitterBuffer:
         self._made_up = False  # whether what is left in `_pcm` is concealment
         self._unsettled_ms = 0  # made up since the last packet; idle or concealed, as will be seen
         self._decoded = False
+        self._rests = False  # the peer: its last packet announced a pause
         self._late_run = 0
 
     @property
@@ -302,6 +303,7 @@ class JitterBuffer:
             self._queue[self._next] = packet
             return self._wait(packet.timestamp - at)
         self._next += 1
+        self._rests = len(packet.payload) <= LONGEST_REST
         self._note_loss(0)
         if packet.restores and self._loss_share > LOSSY_FROM:
             self._redundancy_s = packet.restores / RTP_CLOCK_HZ
@@ -372,7 +374,8 @@ class JitterBuffer:
     def _make_up(self, due: float) -> bool:
         """Fill the frame by concealment; False if the peer has rather stopped sending."""
         silent_s = due - self._last_heard
-        if not self._queue and (silent_s > IDLE_AFTER_S or (self.muted and self._unsettled_ms >= FRAME_MS)):
+        silence_is_meant = self.muted or self._rests
+        if not self._queue and (silent_s > IDLE_AFTER_S or (silence_is_meant and self._unsettled_ms >= FRAME_MS)):
             return False
         missing = (self._frame - len(self._pcm)) * self._ticks + _TAIL_TICKS
         steps = -(-missing // _STEP_TICKS)

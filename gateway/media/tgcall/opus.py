@@ -29,6 +29,8 @@ LONGEST_PACKET_MS: Final = 120
 #: A packet of 120 ms at the highest rate. Source: RFC 6716 §3.4.
 LONGEST_PACKET: Final = 1275 * 6 + 7
 _LONGEST_SENT: Final = 1000
+#: A packet this short holds no audio: the peer rests. Source: RFC 6716 §2.1.9 (DTX).
+LONGEST_REST: Final = 2
 
 _APPLICATION_VOIP: Final = 2048
 _SIGNAL_VOICE: Final = 3001
@@ -177,6 +179,7 @@ class OpusEncoder:
         self._view = memoryview(self._buffer)
         self._encode = self._lib.opus_encode
         self.bitrate = 0
+        self._resting = False
         self._control(_SET_COMPLEXITY, self.COMPLEXITIES.get(rate_hz, 5))
         self._control(_SET_SIGNAL, _SIGNAL_VOICE)
         self._control(_SET_INBAND_FEC, 1)
@@ -184,9 +187,14 @@ class OpusEncoder:
         self.adapt(0.0)
 
     def encode(self, pcm: bytes) -> bytes:
-        """Code one frame; b"" if there is nothing to send (DTX). Source: RFC 6716 §3.1: a lone TOC byte."""
+        """Code one frame; b"" if there is nothing to send (DTX).
+
+        The first frame of a pause is a lone TOC byte, and sent: it tells the peer that what is missing from here on is
+        silence, and not lost. Source: RFC 6716 §2.1.9 and §3.1.
+        """
         size = self._encode(self._state, pcm, self._frame, self._buffer, _LONGEST_SENT)
-        return bytes(self._view[:size]) if size > 2 else b""
+        rested, self._resting = self._resting, size <= LONGEST_REST
+        return b"" if rested and self._resting else bytes(self._view[:size])
 
     def adapt(self, loss: float) -> None:
         """Follow the loss that the peer reports, 0..1."""

@@ -60,6 +60,7 @@ async def call_with_user(
     servers: Sequence[Server] = (),
     p2p_allowed: bool = True,
     key: bytes | None = None,
+    dtx: bool = False,
 ) -> AsyncIterator[Side]:
     """A call with an ntgcalls user, who may speak a tone; connected."""
     key = key or os.urandom(256)
@@ -75,6 +76,7 @@ async def call_with_user(
         send_signal=lambda blob: users.hear_signal(number, blob),
         on_audio=frames.append,
         on_peer_muted=mutes.append,
+        dtx=dtx,
     )
     users.join(
         number,
@@ -101,6 +103,7 @@ async def call_between_ours(
     p2p_allowed: bool = True,
     custom_parameters: str | None = None,
     carry: Callable[[Callable[[bytes], None], bytes], None] | None = None,
+    dtx: bool = False,
 ) -> AsyncIterator[tuple[Side, Side]]:
     """A call of our engine with itself: caller and callee; connected.
 
@@ -136,6 +139,7 @@ async def call_between_ours(
             send_signal=send,
             on_audio=frames.append,
             on_peer_muted=mutes.append,
+            dtx=dtx,
         )
         return Side(call, rate_hz, frames, mutes)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gateway.media.tgcall import CallEngine, Failure, PathKind, Server, library_versions
@@ -119,6 +120,28 @@ async def test_peer_learns_that_our_microphone_is_on(engine: CallEngine, users: 
         side.call.mute(True)
         await asyncio.sleep(0.3)
         assert users.sources[1][-1] == "IDLING"
+
+
+async def test_pause_is_hardly_sent_if_so_told_and_what_is_said_after_it_comes_whole(
+    engine: CallEngine, users: Users
+) -> None:
+    async with call_with_user(engine, users, 1, outgoing=True, version="9.0.0", dtx=True) as side:
+        await speak([side], [700], 1.0)
+        delays_s = []
+        for _ in range(4):
+            before = side.call.stats().packets_sent
+            await speak([side], [700], 1.5, amplitude=0)
+            # 0.2 s until the coder believes it, the word of it, and a sign of life every 0.4 s.
+            assert side.call.stats().packets_sent - before < 20
+            await users.heard(1)
+            await speak([side], [700], 0.8)
+            await asyncio.sleep(0.2)
+            heard = await users.heard(1)
+            loud = np.flatnonzero(np.abs(heard.astype(int)) > 2000)
+            assert loudest_hz(heard, RATE_HZ) == pytest.approx(700, abs=3)
+            assert (loud[-1] - loud[0]) / RATE_HZ > 0.75
+            delays_s.append(loud[0] / RATE_HZ)
+        assert delays_s[-1] - min(delays_s) < 0.06
 
 
 async def test_hangup_of_the_peer_is_seen_at_once(engine: CallEngine, users: Users) -> None:

@@ -63,6 +63,20 @@ async def test_bad_network_is_talked_over(engine: CallEngine, loss: float, jitte
             assert stats.buffer_ms < 1000 * jitter_s + 60
 
 
+async def test_peer_that_rests_is_idle_and_not_concealed(engine: CallEngine) -> None:
+    async with call_between_ours(engine, dtx=True) as sides:
+        await speak(sides, (600, 900), 1.0)
+        before = sides[0].call.stats()
+        await speak(sides, (600, 900), 3.0, amplitude=0)
+        after = sides[0].call.stats()
+        assert after.packets_received - before.packets_received < 30
+        assert after.idle_ms - before.idle_ms > 2000
+        assert after.concealed_ms - before.concealed_ms <= 100
+        assert after.lost == before.lost
+        await tones_are_heard(sides, 0.8)
+        assert sides[0].call.stats().buffer_ms < 50
+
+
 async def test_loss_that_the_peer_reports_raises_the_redundancy(
     engine: CallEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.media.tgcall import EngineError, opus
 from gateway.media.tgcall.model import Pcm
-from gateway.media.tgcall.opus import OpusDecoder, OpusEncoder, packet_ticks, redundancy_ticks
+from gateway.media.tgcall.opus import LONGEST_REST, OpusDecoder, OpusEncoder, packet_ticks, redundancy_ticks
 
 
 def voice(seconds: float, rate_hz: int, amplitude: int = 8000) -> Pcm:
@@ -71,7 +71,11 @@ def test_coder_follows_what_the_peer_reports() -> None:
 
 def test_silence_is_not_sent_if_so_told() -> None:
     silence = np.zeros(16000, np.int16)
-    assert sum(1 for packet in packets_of(silence, 8000, dtx=True)[25:] if packet) < 10
+    packets = packets_of(silence, 8000, dtx=True)
+    assert sum(1 for packet in packets[25:] if packet) < 10
+    first = packets.index(b"")
+    assert len(packets[first - 1]) <= LONGEST_REST  # the word of it
+    assert len(packets[first - 2]) > LONGEST_REST
     assert all(packets_of(silence, 8000))
 
 
