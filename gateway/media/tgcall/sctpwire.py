@@ -84,7 +84,7 @@ def find_parameter(body: bytes, wanted: int) -> bytes:
 
 
 def _crc_table() -> npt.NDArray[np.uint32]:
-    """What a byte at a place, counted from the end, adds to the checksum: the checksum is linear."""
+    """What a byte at a place, counted from the end, adds to the checksum, 256 of a place: the checksum is linear."""
     alone = []
     for value in range(256):
         crc = value
@@ -95,13 +95,13 @@ def _crc_table() -> npt.NDArray[np.uint32]:
     rows = [byte]
     for _ in range(_BLOCK_BYTES - 1):
         rows.append(rows[-1] >> 8 ^ byte[rows[-1] & 0xFF])
-    return np.array(rows)
+    return np.concatenate(rows)
 
 
 #: Longer packets than this are summed in pieces.
 _BLOCK_BYTES: Final = 1024
 _TABLE = _crc_table()
-_PLACES = np.arange(_BLOCK_BYTES - 1, -1, -1)
+_PLACES = 256 * np.arange(_BLOCK_BYTES - 1, -1, -1)
 
 
 def crc32c(data: bytes) -> bytes:
@@ -114,7 +114,7 @@ def crc32c(data: bytes) -> bytes:
         size = min(_BLOCK_BYTES, len(data) - at)
         piece = np.frombuffer(padded, np.uint8, max(size, 4), at).copy()
         piece[:4] ^= np.frombuffer(state.to_bytes(4, "little"), np.uint8)
-        summed = int(np.bitwise_xor.reduce(_TABLE[_PLACES[-size:], piece[:size]]))
+        summed = int(np.bitwise_xor.reduce(_TABLE.take(_PLACES[-size:] + piece[:size])))
         state = summed ^ (int.from_bytes(piece[size:4], "little") if size < 4 else 0)
         at += size
     return (state ^ 0xFFFF_FFFF).to_bytes(4, "little")

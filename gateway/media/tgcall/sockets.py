@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -186,12 +188,17 @@ _IFA_F_UNUSABLE: Final = 0x40 | 0x20 | 0x08
 
 
 def local_addresses(allow_loopback: bool) -> list[str]:
-    """The addresses of this host that a peer may reach, the IPv4 ones first."""
+    """The addresses of this host that a peer may reach, the IPv4 ones first; as they were a second ago at most."""
+    return _usable(_addresses(int(time.monotonic())), allow_loopback)
+
+
+@functools.lru_cache(maxsize=1)
+def _addresses(_second: int) -> list[str]:
+    """Asked for once in each second: many calls may begin at the same time."""
     try:
-        found = _addresses_of_interfaces()
+        return _addresses_of_interfaces()
     except OSError:
-        found = _addresses_of_routes()  # a hardened service may have no netlink
-    return _usable(found, allow_loopback)
+        return _addresses_of_routes()  # a hardened service may have no netlink
 
 
 def _addresses_of_interfaces() -> list[str]:

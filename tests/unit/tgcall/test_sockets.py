@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from gateway.media.tgcall import sockets
 from gateway.media.tgcall.sockets import TcpStream, UdpSocket, local_addresses
 from gateway.sandbox.network import ADDRESS
 
@@ -19,8 +20,10 @@ def test_host_without_netlink_is_known_by_its_routes(monkeypatch: pytest.MonkeyP
     def refused() -> list[str]:
         raise PermissionError
 
-    monkeypatch.setattr("gateway.media.tgcall.sockets._addresses_of_interfaces", refused)
+    monkeypatch.setattr(sockets, "_addresses_of_interfaces", refused)
+    sockets._addresses.cache_clear()
     assert set(local_addresses(allow_loopback=False)) <= {ADDRESS}
+    sockets._addresses.cache_clear()
 
 
 async def test_datagrams_go_and_come_and_a_closed_socket_drops_them() -> None:
