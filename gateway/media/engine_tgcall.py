@@ -47,6 +47,7 @@ class _Engine:
         self.native = native
         self.dtx = dtx
         self.group = group
+        self.beginning = asyncio.Lock()
         self.versions = tuple(tgcall.library_versions())
 
     def call(self, rate_hz: int, setup: EngineSetup, ear: EngineEar) -> EngineCall:
@@ -69,6 +70,8 @@ class _Call:
     async def connect(self) -> None:
         setup = self._setup
         try:
+            async with self._engine.beginning:  # one a pass of the loop, so that nobody's audio is late for many
+                await asyncio.sleep(0)
             self._native = native = self._engine.native.call(
                 key=setup.key,
                 outgoing=setup.outgoing,

@@ -25,6 +25,7 @@ from .signalling import choose_version, open_signalling, parse_parameters
 from .srtp import Srtp
 from .ticker import Ticker
 from .transport import Transport
+from .turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Call:
         self,
         certificate: Certificate,
         ticker: Ticker,
+        turns: Turns,
         *,
         key: bytes,
         outgoing: bool,
@@ -71,6 +73,7 @@ class Call:
         self.version = choose_version(list(versions))
         self._certificate = certificate
         self._ticker = ticker
+        self._turns = turns
         self._outgoing = outgoing
         self._on_audio = on_audio
         self._on_peer_muted = on_peer_muted
@@ -146,12 +149,15 @@ class Call:
 
     def hear_signal(self, blob: bytes) -> None:
         """Take a blob of the peer's signalling. What is not the peer's is dropped."""
-        now = self._clock()
-        if self._over.is_set():
-            return
-        if not self._signal_limit.take(now):
+        if not self._signal_limit.take(self._clock()):
             self._ignored += 1
             return
+        self._turns.take(lambda: self._take_signal(blob))
+
+    def _take_signal(self, blob: bytes) -> None:
+        if self._over.is_set():
+            return
+        now = self._clock()
         self._signals_received += 1
         try:
             for message in self._signalling.receive(blob, now):
@@ -335,10 +341,18 @@ class Call:
         self._dtls.start()
         early, self._early = self._early, []
         for packet in early:
-            self._heard_dtls(packet)
+            self._take_dtls(packet)
         self._due = 0.0
 
     def _heard_dtls(self, packet: bytes) -> None:
+        if self._srtp is None:
+            self._turns.take(lambda: self._take_dtls(packet))  # a step of the handshake
+        else:
+            self._take_dtls(packet)
+
+    def _take_dtls(self, packet: bytes) -> None:
+        if self._over.is_set():
+            return
         dtls = self._dtls
         if dtls is None:
             if len(self._early) < MOST_EARLY:

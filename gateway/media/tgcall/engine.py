@@ -12,6 +12,7 @@ from .dtls import Certificate
 from .model import Pcm, Server
 from .opus import load_libopus
 from .ticker import Ticker
+from .turns import Turns
 
 
 class CallEngine:
@@ -29,11 +30,13 @@ class CallEngine:
         self._calls: set[Call] = set()
         self._certificate: Certificate | None = None
         self._ticker: Ticker | None = None
+        self._turns: Turns | None = None
 
     async def __aenter__(self) -> Self:
         load_libopus()
         self._certificate = await asyncio.get_running_loop().run_in_executor(None, Certificate)
         self._ticker = Ticker()
+        self._turns = Turns()
         return self
 
     async def __aexit__(
@@ -88,11 +91,12 @@ class CallEngine:
             UnsupportedError: No common version, or parameters that ask for a transport we don't speak.
             OSError: This host has no network.
         """
-        if self._certificate is None or self._ticker is None:
+        if self._certificate is None or self._ticker is None or self._turns is None:
             raise RuntimeError("the engine is not open")
         call = Call(
             self._certificate,
             self._ticker,
+            self._turns,
             key=key,
             outgoing=outgoing,
             versions=versions,
