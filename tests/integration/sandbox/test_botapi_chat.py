@@ -26,19 +26,8 @@ from telethon.tl import functions, types
 from gateway.sandbox.person import NothingHappenedError, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from tests.integration.sandbox.bots import api, buttons, polling
+from tests.integration.sandbox.bots import buttons, polling
 from tests.integration.sandbox.phones import online
-
-
-@pytest.fixture
-def our_bot(sandbox: Sandbox) -> User:
-    return sandbox.create_bot("our_bot", "Our bot")
-
-
-@pytest.fixture
-async def bot(sandbox: Sandbox, our_bot: User) -> AsyncIterator[Bot]:
-    async with api(sandbox, our_bot) as bot:
-        yield bot
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
@@ -14,19 +12,7 @@ from telethon.tl import functions, types
 
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from tests.integration.sandbox.bots import api
 from tests.integration.sandbox.phones import Phone
-
-
-@pytest.fixture
-def our_bot(sandbox: Sandbox) -> User:
-    return sandbox.create_bot("our_bot", "Our bot")
-
-
-@pytest.fixture
-async def bot(sandbox: Sandbox, our_bot: User) -> AsyncIterator[Bot]:
-    async with api(sandbox, our_bot) as bot:
-        yield bot
 
 
 async def new_group(client: TelegramClient, title: str, *names: str) -> types.InputPeerChat:

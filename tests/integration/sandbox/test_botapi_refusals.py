@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -24,19 +23,8 @@ from telethon.tl import functions
 
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from tests.integration.sandbox.bots import api, buttons
+from tests.integration.sandbox.bots import buttons
 from tests.integration.sandbox.phones import online
-
-
-@pytest.fixture
-def our_bot(sandbox: Sandbox) -> User:
-    return sandbox.create_bot("our_bot", "Our bot")
-
-
-@pytest.fixture
-async def bot(sandbox: Sandbox, our_bot: User) -> AsyncIterator[Bot]:
-    async with api(sandbox, our_bot) as bot:
-        yield bot
 
 
 @pytest.fixture

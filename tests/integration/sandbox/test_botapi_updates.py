@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -22,17 +21,6 @@ from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
 from tests.integration.sandbox.bots import api
 from tests.integration.sandbox.phones import online
-
-
-@pytest.fixture
-def our_bot(sandbox: Sandbox) -> User:
-    return sandbox.create_bot("our_bot", "Our bot")
-
-
-@pytest.fixture
-async def bot(sandbox: Sandbox, our_bot: User) -> AsyncIterator[Bot]:
-    async with api(sandbox, our_bot) as bot:
-        yield bot
 
 
 async def texts(bot: Bot, offset: int | None = None) -> list[str | None]:

@@ -291,6 +291,15 @@ class Dialling:
             await self.rings.wait()
 
 
+async def in_call(gateway: Gateway, anna: Phone) -> tuple[Dialling, Any]:
+    """Call @anna, who answers; the call as she saw it come."""
+    dialling = Dialling(gateway, "@anna")
+    call = await anna.rung()
+    await anna.accept(call)
+    await dialling.answered()
+    return dialling, call
+
+
 async def eventually(check: Callable[[], bool]) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(PATIENCE_S):

@@ -11,7 +11,7 @@ from telethon.tl import types
 from gateway.errors import Ending, HangupCause
 from gateway.sandbox.faults import FaultKind
 from gateway.telegram.model import AccountState
-from tests.integration.telegram.people import Audio, Dialling, Gateway, Town, eventually, gone
+from tests.integration.telegram.people import Audio, Dialling, Gateway, Town, eventually, gone, in_call
 
 NORMAL = Ending(HangupCause.NORMAL)
 CANCELLED = Ending(HangupCause.CANCELLED)
@@ -29,10 +29,7 @@ async def back(gateway: Gateway) -> None:
 async def test_a_request_that_was_not_carried_out_is_made_again(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
         town.sandbox.fault("phone.requestCall", kind=FaultKind.DROP, times=1)
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, _call = await in_call(gateway, ann)
         await dialling.leg.release(NORMAL)
         assert len(town.sandbox.calls()) == 1
 
@@ -68,10 +65,7 @@ async def test_a_call_whose_answer_was_lost_and_that_was_given_up_ends_with_the_
         await ann.until(types.PhoneCallDiscarded, orphan.id)
         assert town.no_call_left()
 
-        again = Dialling(gateway, "@anna")  # and the next call works
-        call = await ann.rung()
-        await ann.accept(call)
-        await again.answered()
+        again, _call = await in_call(gateway, ann)  # and the next call works
         await again.leg.release(NORMAL)
 
 
@@ -116,10 +110,7 @@ async def test_an_answer_that_never_comes_does_not_hold_up_the_call(town: Town) 
         town.phone(username="anna") as ann,
     ):
         town.sandbox.fault("phone.requestCall", kind=FaultKind.HANG, times=1)
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, _call = await in_call(gateway, ann)
         await dialling.leg.release(NORMAL)
 
 
@@ -175,10 +166,7 @@ async def test_a_refusal_missed_while_ringing_is_learnt_after_it(
 
 async def test_a_drop_in_mid_call_leaves_the_call_alone(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         assert dialling.audio.says is not None
         drop(town, gateway)
         dialling.audio.says(b"said while nobody was there")
@@ -199,10 +187,7 @@ async def test_a_hang_up_missed_in_mid_call_is_learnt_after_it(
 ) -> None:
     silence(town, monkeypatch, how)
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         away = town.sandbox.fault("help.getConfig", kind=FaultKind.DROP, user=gateway.account.user_id)
         drop(town, gateway)
         await gateway.until(AccountState.OFFLINE)
@@ -215,10 +200,7 @@ async def test_a_hang_up_missed_in_mid_call_is_learnt_after_it(
 
 async def test_a_hang_up_of_ours_reaches_telegram_after_the_drop(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         drop(town, gateway)
         await dialling.leg.release(NORMAL)
         await ann.until(types.PhoneCallDiscarded, call.id)

@@ -12,7 +12,7 @@ from gateway.errors import CallError, Ending, HangupCause
 from gateway.media.model import EngineServer
 from gateway.sandbox.faults import FaultKind
 from gateway.telegram.model import AccountState
-from tests.integration.telegram.people import Dialling, Town, as_input, eventually, protocol
+from tests.integration.telegram.people import Dialling, Town, as_input, eventually, in_call, protocol
 
 HANGUP, BUSY = types.PhoneCallDiscardReasonHangup, types.PhoneCallDiscardReasonBusy
 MISSED, DISCONNECT = types.PhoneCallDiscardReasonMissed, types.PhoneCallDiscardReasonDisconnect
@@ -40,10 +40,7 @@ async def test_an_answered_call_gives_both_ends_the_same_key(town: Town) -> None
 
 async def test_a_hang_up_tells_the_user_the_real_duration(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         assert dialling.rang == 0  # nobody said that it rang
         await asyncio.sleep(1.1)
         await asyncio.gather(dialling.leg.release(NORMAL), dialling.leg.release(CANCELLED))
@@ -308,10 +305,7 @@ async def test_a_key_that_nobody_honest_would_send_ends_the_call(town: Town) -> 
 
 async def test_signals_go_both_ways_in_order_and_a_hang_up_is_heard(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         assert dialling.audio.says is not None
         sent = [bytes([number]) * 30 for number in range(50)]
         for blob in sent:
@@ -328,10 +322,7 @@ async def test_signals_go_both_ways_in_order_and_a_hang_up_is_heard(town: Town) 
 
 async def test_both_hang_up_at_once(town: Town) -> None:
     async with town.gateway() as gateway, town.phone(username="anna") as ann:
-        dialling = Dialling(gateway, "@anna")
-        call = await ann.rung()
-        await ann.accept(call)
-        await dialling.answered()
+        dialling, call = await in_call(gateway, ann)
         await asyncio.gather(ann.discard(call), dialling.leg.release(NORMAL))
         assert town.no_call_left()
         await eventually(lambda: not town.store.pending[gateway.account.id])
