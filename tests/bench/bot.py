@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from gateway.sandbox.world import User
 from gateway.storage.settings import StorageSettings
 from gateway.storage.store import Store
 from gateway.telegram.session import KeptSession
+from tests.commands import environment_beside
 
 Row = dict[str, Any]
 
@@ -140,20 +140,14 @@ def _secret(sandbox: Sandbox, user: User) -> bytes:
 
 @asynccontextmanager
 async def _served(sandbox: Sandbox, bot: User, state: Path, sessions: int) -> AsyncIterator[Served]:
-    environment = os.environ | {
-        "SIPTG_STATE": str(state),
-        "SIPTG_TELEGRAM__API_ID": "1",
-        "SIPTG_TELEGRAM__API_HASH": "0" * 32,
-        "SIPTG_TELEGRAM__SERVER": sandbox.server,
-        "SIPTG_TELEGRAM__KEY_FILE": str(sandbox.key_file),
-        "SIPTG_ASTERISK__BIND": "127.0.0.1",
-        "SIPTG_ASTERISK__UDP_PORT": "0",
-        "SIPTG_ASTERISK__TCP_PORT": "0",
-        "SIPTG_BOT__TOKEN": bot.bot_token or "",
-        "SIPTG_BOT__API_URL": sandbox.bot_api_url,
-        "SIPTG_CONTROL__ADMINISTRATORS": "anyone",
-        "SIPTG_LOG__STYLE": "json",
-    }
+    environment = environment_beside(
+        sandbox,
+        state,
+        SIPTG_BOT__TOKEN=bot.bot_token or "",
+        SIPTG_BOT__API_URL=sandbox.bot_api_url,
+        SIPTG_CONTROL__ADMINISTRATORS="anyone",
+        SIPTG_LOG__STYLE="json",
+    )
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway.cli", "serve"), stderr=asyncio.subprocess.PIPE, env=environment

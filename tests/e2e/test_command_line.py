@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import signal
 import socket
@@ -18,6 +17,7 @@ from gateway.demo.world import settings_for
 from gateway.sandbox.phone import Phone, PhoneError
 from gateway.sandbox.server import Sandbox
 from gateway.telegram.settings import DATA_CENTRE
+from tests.commands import environment_beside
 from tests.user_app import emoji_of
 
 NUMBER = "+15550100"
@@ -31,19 +31,9 @@ class Operator:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.udp_port = _free_port()
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("SIPTG_TEL")},
-            "SIPTG_STATE": str(folder / "state"),
-            "SIPTG_TELEGRAM__API_ID": "1",
-            "SIPTG_TELEGRAM__API_HASH": "0" * 32,
-            "SIPTG_TELEGRAM__SERVER": sandbox.server,
-            "SIPTG_TELEGRAM__KEY_FILE": str(sandbox.key_file),
-            "SIPTG_ASTERISK__BIND": "127.0.0.1",
-            "SIPTG_ASTERISK__UDP_PORT": str(self.udp_port),
-            "SIPTG_ASTERISK__TCP_PORT": "0",
-            "SIPTG_ASTERISK__TLS_PORT": "0",
-            "COLUMNS": "200",
-        }
+        self.environment = environment_beside(
+            sandbox, folder / "state", SIPTG_ASTERISK__UDP_PORT=str(self.udp_port), COLUMNS="200"
+        )
 
     async def start(self, *words: str, **settings: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +18,7 @@ from gateway.control.rpc import running
 from gateway.sandbox.person import Chat, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
+from tests.commands import environment_beside
 
 #: A process starts Python and Asterisk; a loaded machine takes its time.
 START_S = 30.0
@@ -31,20 +31,14 @@ class Mortal:
         self.state = state
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[bytes] | None = None
-        self._environment = os.environ | {
-            "SIPTG_STATE": str(state),
-            "SIPTG_TELEGRAM__API_ID": "1",
-            "SIPTG_TELEGRAM__API_HASH": "0" * 32,
-            "SIPTG_TELEGRAM__SERVER": sandbox.server,
-            "SIPTG_TELEGRAM__KEY_FILE": str(sandbox.key_file),
-            "SIPTG_ASTERISK__BIND": "127.0.0.1",
-            "SIPTG_ASTERISK__UDP_PORT": "0",
-            "SIPTG_ASTERISK__TCP_PORT": "0",
-            "SIPTG_BOT__TOKEN": bot.bot_token or "",
-            "SIPTG_BOT__API_URL": sandbox.bot_api_url,
-            "SIPTG_CONTROL__ADMINISTRATORS": str(administrator.id),
-            "SIPTG_LOG__STYLE": "json",
-        }
+        self._environment = environment_beside(
+            sandbox,
+            state,
+            SIPTG_BOT__TOKEN=bot.bot_token or "",
+            SIPTG_BOT__API_URL=sandbox.bot_api_url,
+            SIPTG_CONTROL__ADMINISTRATORS=str(administrator.id),
+            SIPTG_LOG__STYLE="json",
+        )
 
     async def __aenter__(self) -> Self:
         await self.start()
