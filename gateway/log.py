@@ -8,6 +8,8 @@ import sys
 from typing import Final, Literal
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, WrappedLogger
 
 #: Fields that hold a number or a name of a person. Masking here, once, means that
@@ -39,7 +41,10 @@ def mask_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def configure(level: str = "info", style: Literal["console", "json"] = "console") -> None:
-    """Set up logging for this process: structlog's events and the libraries' own, on standard error."""
+    """Set up logging for this process: structlog's events and the libraries' own, on standard error.
+
+    Tracebacks tell the lines, and not what the variables held: passwords are among them.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -49,11 +54,11 @@ def configure(level: str = "info", style: Literal["console", "json"] = "console"
     ]
     if style == "json":
         last: list[structlog.typing.Processor] = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
