@@ -20,6 +20,7 @@ from gateway.control.lines import Lines, Offered
 from gateway.control.logins import Logins
 from gateway.control.notices import Notices
 from gateway.control.ownership import own
+from gateway.control.password_links import PasswordLinks
 from gateway.control.recommendations import Recommendations
 from gateway.control.roster import Roster
 from gateway.control.routings import Routings
@@ -67,6 +68,8 @@ class Gateway:
     lines: Lines
     calls: Calls
     use_cases: UseCases
+    metrics_port: int | None = None
+    password_links: PasswordLinks | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -127,8 +130,8 @@ class Gateway:
         await use_cases.routings.apply()
         await self.lines.apply()
         await self.provisioner.settled(LINES_S)  # a PBX that registers at once must not be turned away
-        if settings.web.serves:
-            await self._open_web(house)
+        if settings.web.metrics_port is not None:
+            await self._open_watching(house, settings.web.metrics_port)
         self.accounts.bring_online()
         await house.enter_async_context(serving(settings.state, use_cases))
         if settings.bot.token.get_secret_value():
@@ -139,16 +142,30 @@ class Gateway:
 
         bot, telegram = self.settings.bot, self.settings.telegram
         logins = await house.enter_async_context(Logins(lambda: Login(telegram), bot.forget_login_s))
+        self.password_links = links = await self._open_pages(house, logins)
         await house.enter_async_context(
-            AdministratorBot(bot, self.settings.control.admits, self.store.conversations, self.use_cases, logins)
+            AdministratorBot(bot, self.settings.control.admits, self.store.conversations, self.use_cases, logins, links)
         )
 
-    async def _open_web(self, house: AsyncExitStack) -> None:
-        from gateway.web.server import Web  # noqa: PLC0415 - costs a gateway without it nothing
+    async def _open_watching(self, house: AsyncExitStack, port: int) -> None:
+        from gateway.web.metrics import Metrics  # noqa: PLC0415 - costs a gateway without it nothing
+        from gateway.web.watching import watching  # noqa: PLC0415
 
         vitals = Vitals(self.store, self.accounts, self.lines, self.board, self.pool, self.asterisk, self.sip)
-        self.web = await house.enter_async_context(Web(self.settings.web, vitals))
-        self.board.watch(self.web.metrics.call_moved)
+        metrics = Metrics(vitals.signs)
+        self.metrics_port = await house.enter_async_context(watching(self.settings.web.host, port, vitals, metrics))
+        self.board.watch(metrics.call_moved)
+
+    async def _open_pages(self, house: AsyncExitStack, logins: Logins) -> PasswordLinks | None:
+        """The page for passwords, where it can be reached from outside."""
+        settings = self.settings.web
+        if not settings.public_url:
+            return None
+        from gateway.web.pages import pages  # noqa: PLC0415 - costs a gateway without it nothing
+
+        links = await house.enter_async_context(PasswordLinks(settings.public_url, logins, self.accounts.keep))
+        await house.enter_async_context(pages(settings, links))
+        return links
 
     async def online(self, account_id: int) -> None:
         """Wait until an account is online."""

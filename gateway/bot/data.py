@@ -45,6 +45,7 @@ class WizardStep(enum.StrEnum):
     TERMINAL = "terminal"
     RESEND = "resend"
     PASSWORD = "password"  # noqa: S105 - the name of a step
+    PAGE = "page"
     WARNING = "warning"
     RECOVERY = "recovery"
     CANCEL = "cancel"

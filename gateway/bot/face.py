@@ -49,6 +49,7 @@ from gateway.bot.wizard import Keypads
 from gateway.bot.words import DEFAULT, LANGUAGES, spoken_by, words_of
 from gateway.control.door import Admits, Operator, UseCases
 from gateway.control.logins import Logins
+from gateway.control.password_links import PasswordLinks
 from gateway.errors import GatewayError
 
 log = structlog.get_logger(__name__)
@@ -79,6 +80,7 @@ class AdministratorBot:
         admits: Who may be an administrator; all others are turned away.
         house: The use-cases; whatever is asked of them is asked in the name of who wrote or pressed.
         logins: Where the wizard's login conversations are held.
+        links: To a page for passwords, where there is one.
         others: Routers of other rooms that hear the same bot's news.
     """
 
@@ -89,6 +91,7 @@ class AdministratorBot:
         conversations: Conversations,
         house: UseCases,
         logins: Logins,
+        links: PasswordLinks | None = None,
         others: Iterable[Router] = (),
     ) -> None:
         self._settings = settings
@@ -96,6 +99,7 @@ class AdministratorBot:
         self._conversations = conversations
         self._house = house
         self._logins = logins
+        self._links = links
         self._others = tuple(others)
         self._closing = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,6 +142,7 @@ class AdministratorBot:
             name="bot",
             house=self._house,
             logins=self._logins,
+            links=self._links,
             secrets=self._secrets,
             doorkeeper=doorkeeper,
             keypads=Keypads(),

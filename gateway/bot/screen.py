@@ -36,10 +36,11 @@ _NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """Pressing it sends `data` back, of at most 64 bytes, which anybody could forge."""
+    """Pressing it sends `data` back, of at most 64 bytes, which anybody could forge; or opens `url`."""
 
     text: str
-    data: str
+    data: str = ""
+    url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,12 @@ class Screen:
     def keyboard(self) -> InlineKeyboardMarkup:
         return InlineKeyboardMarkup(
             inline_keyboard=[
-                [InlineKeyboardButton(text=button.text, callback_data=button.data) for button in row]
+                [
+                    InlineKeyboardButton(text=button.text, url=button.url)
+                    if button.url
+                    else InlineKeyboardButton(text=button.text, callback_data=button.data)
+                    for button in row
+                ]
                 for row in self.rows
                 if row
             ]

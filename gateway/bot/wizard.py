@@ -23,6 +23,7 @@ from gateway.bot.wizard_screens import (
     code_screen,
     ended,
     go,
+    page_screen,
     password_screen,
     phone_screen,
     qr_screen,
@@ -43,6 +44,7 @@ from gateway.control.logins import (
     Refused,
     Step,
 )
+from gateway.control.password_links import LinkState, PasswordLink, PasswordLinks
 from gateway.errors import GatewayError
 
 router = Router(name="wizard")
@@ -144,7 +146,13 @@ async def resend(_event: object, visit: Visit, house: UseCases, logins: Logins, 
 
 @router.callback_query(WizardAsks.CODE, Key.filter())
 async def press_code(
-    _event: object, visit: Visit, callback_data: Key, house: UseCases, logins: Logins, keypads: Keypads
+    _event: object,
+    visit: Visit,
+    callback_data: Key,
+    house: UseCases,
+    logins: Logins,
+    links: PasswordLinks | None,
+    keypads: Keypads,
 ) -> Screen | None:
     login = logins.of(visit.asker)
     if login is None or login.step is not Step.CODE:
@@ -157,7 +165,7 @@ async def press_code(
     if (len(typed) == sent.length) if sent.length else callback_data.key == KeyName.DONE:
         await visit.acknowledge()
         keypads.clear(visit.user.id)
-        return await _after_code(visit, house, logins, sent, await login.code(typed))
+        return await _after_code(visit, house, logins, links, sent, await login.code(typed))
     visit.stay()
     return code_screen(visit.words, sent, typed)
 
@@ -193,24 +201,42 @@ async def warn(_event: object, visit: Visit, logins: Logins) -> Screen:
 
 
 @router.callback_query(Wizard.filter(F.step == WizardStep.PASSWORD))
-async def back_to_password(_event: object, visit: Visit, logins: Logins) -> Screen:
+async def back_to_password(
+    _event: object, visit: Visit, house: UseCases, logins: Logins, links: PasswordLinks | None
+) -> Screen:
     if logins.of(visit.asker) is None:
         return begin_again(visit.words)
-    return _ask_password(visit, await _needed_before(visit))
+    return _ask_password(visit, house, links, await _needed_before(visit))
+
+
+@router.callback_query(Wizard.filter(F.step == WizardStep.PAGE))
+async def open_page(_event: object, visit: Visit, house: UseCases, links: PasswordLinks | None) -> Screen:
+    """Show a link to the page for the password, and go on once it was typed there."""
+    needed = await _needed_before(visit)
+    link = links.make(visit.asker, needed.hint, visit.words.language) if links is not None else None
+    if links is None or link is None:
+        return begin_again(visit.words)
+    visit.ask(WizardAsks.PASSWORD, hint=needed.hint, has_recovery=needed.has_recovery)
+    _follow_page(visit, house, links, link, needed)
+    return page_screen(visit.words, links.url(link))
 
 
 @router.message(WizardAsks.PASSWORD, F.text)
-async def typed_password(_message: Message, visit: Visit, logins: Logins) -> Screen:
+async def typed_password(
+    _message: Message, visit: Visit, house: UseCases, logins: Logins, links: PasswordLinks | None
+) -> Screen:
     """Nobody asked for it; most likely it is the password, and it must not stay in the chat."""
     needed = await _needed_before(visit)
     await visit.swallow()
     if logins.of(visit.asker) is None:
         return begin_again(visit.words)
-    return _ask_password(visit, needed, visit.words("wizard-never-password"))
+    return _ask_password(visit, house, links, needed, visit.words("wizard-never-password"))
 
 
 @router.callback_query(Wizard.filter(F.step == WizardStep.RECOVERY))
-async def ask_recovery(_event: object, visit: Visit, logins: Logins, keypads: Keypads) -> Screen:
+async def ask_recovery(
+    _event: object, visit: Visit, house: UseCases, logins: Logins, keypads: Keypads, links: PasswordLinks | None
+) -> Screen:
     login = logins.of(visit.asker)
     if login is None or login.step not in (Step.PASSWORD, Step.RECOVERY):
         return begin_again(visit.words)
@@ -221,7 +247,7 @@ async def ask_recovery(_event: object, visit: Visit, logins: Logins, keypads: Ke
         keypads.clear(visit.user.id)
         visit.ask(WizardAsks.RECOVERY, email=outcome.email, hint=needed.hint, has_recovery=needed.has_recovery)
         return recovery_screen(visit.words, outcome.email, "")
-    return _ask_password(visit, needed, sentence(visit.words, outcome))
+    return _ask_password(visit, house, links, needed, sentence(visit.words, outcome))
 
 
 @router.callback_query(WizardAsks.RECOVERY, Key.filter())
@@ -254,13 +280,15 @@ async def typed_recovery(message: Message, visit: Visit, house: UseCases, logins
 
 
 @router.callback_query(Wizard.filter(F.step == WizardStep.QR))
-async def ask_qr(_event: object, visit: Visit, house: UseCases, logins: Logins) -> Screen | None:
+async def ask_qr(
+    _event: object, visit: Visit, house: UseCases, logins: Logins, links: PasswordLinks | None
+) -> Screen | None:
     await visit.acknowledge()
     login = await logins.begin(visit.asker)
     codes = login.qr()
     first = await anext(codes)
     if not isinstance(first, QrShown):
-        return await _after_login(visit, house, logins, first)
+        return await _after_login(visit, house, logins, links, first)
     visit.ask(WizardAsks.QR)
 
     async def renew() -> None:
@@ -271,7 +299,7 @@ async def ask_qr(_event: object, visit: Visit, house: UseCases, logins: Logins) 
                 continue
             visit.live.release_menu(visit.user.id)
             visit.afresh()
-            await visit.deliver(await _after_login(visit, house, logins, outcome))
+            await visit.deliver(await _after_login(visit, house, logins, links, outcome))
 
     visit.then(renew)
     return qr_screen(visit.words, first.url)
@@ -297,10 +325,15 @@ async def _after_code_request(
 
 
 async def _after_code(
-    visit: Visit, house: UseCases, logins: Logins, sent: CodeSent, outcome: LoggedIn | PasswordNeeded | Refused
+    visit: Visit,
+    house: UseCases,
+    logins: Logins,
+    links: PasswordLinks | None,
+    sent: CodeSent,
+    outcome: LoggedIn | PasswordNeeded | Refused,
 ) -> Screen:
     if not isinstance(outcome, Refused):
-        return await _after_login(visit, house, logins, outcome)
+        return await _after_login(visit, house, logins, links, outcome)
     if outcome.why in _BACK_TO_PHONE:
         visit.ask(WizardAsks.PHONE)
         return phone_screen(visit.words, sentence(visit.words, outcome))
@@ -309,13 +342,17 @@ async def _after_code(
 
 
 async def _after_login(
-    visit: Visit, house: UseCases, logins: Logins, outcome: QrShown | LoggedIn | PasswordNeeded | Refused
+    visit: Visit,
+    house: UseCases,
+    logins: Logins,
+    links: PasswordLinks | None,
+    outcome: QrShown | LoggedIn | PasswordNeeded | Refused,
 ) -> Screen:
     match outcome:
         case LoggedIn():
             return await _connected(visit, house, logins, outcome)
         case PasswordNeeded():
-            return _ask_password(visit, outcome)
+            return _ask_password(visit, house, links, outcome)
         case Refused():
             await logins.end(visit.asker)
             return ended(visit.words, sentence(visit.words, outcome))
@@ -355,9 +392,44 @@ async def _sent_before(visit: Visit) -> CodeSent:
     return CodeSent(data.get("way", "app"), data.get("length"))
 
 
-def _ask_password(visit: Visit, needed: PasswordNeeded, complaint: str = "") -> Screen:
+def _ask_password(
+    visit: Visit, house: UseCases, links: PasswordLinks | None, needed: PasswordNeeded, complaint: str = ""
+) -> Screen:
     visit.ask(WizardAsks.PASSWORD, hint=needed.hint, has_recovery=needed.has_recovery)
-    return password_screen(visit.words, needed, complaint)
+    if links is not None and (link := links.open_for(visit.asker)) is not None:
+        _follow_page(visit, house, links, link, needed)
+    return password_screen(visit.words, needed, complaint, has_page=links is not None)
+
+
+def _follow_page(
+    visit: Visit, house: UseCases, links: PasswordLinks, link: PasswordLink, needed: PasswordNeeded
+) -> None:
+    """Let the menu go on by itself when the page is done with."""
+
+    async def go_on() -> None:
+        await link.over.wait()
+        visit.live.release_menu(visit.user.id)
+        visit.afresh()
+        await visit.deliver(_after_page(visit, house, links, link, needed))
+
+    visit.then(go_on)
+
+
+def _after_page(
+    visit: Visit, house: UseCases, links: PasswordLinks, link: PasswordLink, needed: PasswordNeeded
+) -> Screen:
+    words = visit.words
+    match link.state:
+        case LinkState.CONNECTED if link.account is not None:
+            return after_connecting(visit, house, link.account)
+        case LinkState.REFUSED:
+            return ended(words, words("complaint", what=words.said(str(link.error))))
+        case LinkState.SPENT:
+            return _ask_password(visit, house, links, needed, words("wizard-page-spent"))
+        case _ if links.wanted_by(visit.asker) is not None:
+            return _ask_password(visit, house, links, needed, words("wizard-page-expired"))
+        case _:
+            return begin_again(words)
 
 
 async def _needed_before(visit: Visit) -> PasswordNeeded:

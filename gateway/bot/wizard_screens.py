@@ -65,14 +65,31 @@ def code_screen(words: Words, sent: CodeSent, typed: str, complaint: str = "") -
     )
 
 
-def password_screen(words: Words, needed: PasswordNeeded, complaint: str = "") -> Screen:
+def password_screen(words: Words, needed: PasswordNeeded, complaint: str = "", *, has_page: bool) -> Screen:
     hint = words("wizard-hint", hint=needed.hint) if needed.hint else ""
-    ways = words("wizard-password-ways") if needed.has_recovery else words("wizard-password-no-email")
+    ways = [
+        words("wizard-on-page") if has_page else "",
+        words("wizard-on-email") if needed.has_recovery else "",
+        words("wizard-on-terminal") if needed.has_recovery or has_page else "",
+    ]
+    on = joined(words("wizard-password-ways"), *ways, by="\n") if any(ways) else words("wizard-password-no-email")
     return Screen(
-        joined(complaint, words("wizard-password"), hint, ways),
+        joined(complaint, words("wizard-password"), hint, on),
         [
+            [go(words, "wizard-by-page", WizardStep.PAGE)] if has_page else [],
             [go(words, "wizard-by-email", WizardStep.WARNING)] if needed.has_recovery else [],
             [go(words, "wizard-by-terminal", WizardStep.TERMINAL)],
+            cancel_row(words),
+        ],
+    )
+
+
+def page_screen(words: Words, url: str) -> Screen:
+    return Screen(
+        words("wizard-page"),
+        [
+            [Button(words.label("wizard-page-open"), url=url)],
+            [go(words, "wizard-page-again", WizardStep.PAGE), go(words, "back", WizardStep.PASSWORD)],
             cancel_row(words),
         ],
     )

@@ -65,8 +65,7 @@ class Logins:
         """Begin a conversation; the one he held before is given up. Raises `SettingsError`."""
         await self._end(asker.id)
         login = await self._make().__aenter__()
-        timer = asyncio.get_running_loop().call_later(self._forget_s, self._forget, asker.id)
-        self._held[asker.id] = (login, timer)
+        self._held[asker.id] = login, self._timer(asker.id)
         return login
 
     def of(self, asker: Administrator) -> Login | None:
@@ -74,9 +73,19 @@ class Logins:
         held = self._held.get(asker.id)
         return held[0] if held else None
 
+    def prolong(self, asker: Administrator) -> None:
+        """Count the time anew: what is wanted from him now takes its own."""
+        if (held := self._held.get(asker.id)) is not None:
+            login, timer = held
+            timer.cancel()
+            self._held[asker.id] = login, self._timer(asker.id)
+
     async def end(self, asker: Administrator) -> None:
         """Finished, or given up."""
         await self._end(asker.id)
+
+    def _timer(self, administrator: int) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(self._forget_s, self._forget, administrator)
 
     def _forget(self, administrator: int) -> None:
         log.info("login conversation was given up", administrator=administrator)

@@ -18,7 +18,7 @@ from tests.user_app import emoji_of
 
 
 async def fetch(stage: Stage, path: str) -> tuple[int, str]:
-    url = f"http://127.0.0.1:{stage.gateway.web.metrics_port}{path}"
+    url = f"http://127.0.0.1:{stage.gateway.metrics_port}{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status, await answer.text()
 
@@ -36,7 +36,7 @@ async def figure(stage: Stage, name: str, **labels: str) -> float:
 
 async def health(stage: Stage) -> tuple[int, dict[str, Any]]:
     async with aiohttp.ClientSession() as session:
-        url = f"http://127.0.0.1:{stage.gateway.web.metrics_port}/health"
+        url = f"http://127.0.0.1:{stage.gateway.metrics_port}/health"
         async with session.get(url) as answer:
             return answer.status, await answer.json()
 

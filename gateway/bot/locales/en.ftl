@@ -187,13 +187,22 @@ wizard-password =
 
     The code was right. This account is protected by a password as well, and I never ask for passwords in a chat.
 wizard-hint = Your hint: <i>{ $hint }</i>
-wizard-password-ways =
-    There are two ways on:
-    • <b>A code by e-mail</b> – note that this turns the password off.
-    • <b>At the gateway's terminal</b> the operator logs the account in, and you type the password there.
+wizard-password-ways = Ways on:
+wizard-on-page = • <b>On a page of the gateway</b> you type the password yourself; it stays as it is.
+wizard-on-email = • <b>A code by e-mail</b> – note that this turns the password off.
+wizard-on-terminal = • <b>At the gateway's terminal</b> the operator logs the account in, and you type the password there.
 wizard-password-no-email =
     The account has no recovery e-mail. So the password has to be typed at the gateway's terminal, or turned off in the app for now: Settings → Privacy and Security → Two-Step Verification.
 wizard-never-password = ⚠️ Please never send passwords in a chat. I have deleted your message unread. If it was your password, change it.
+wizard-by-page = 🔐 On a page
+wizard-page =
+    <b>The password, on a page of the gateway</b>
+
+    Open the page and type the password there. The link is yours alone: it works once, and for ten minutes. Afterwards it goes on here by itself.
+wizard-page-open = 🔐 Open the page
+wizard-page-again = 🔁 A new link
+wizard-page-spent = ⚠️ Too many wrong passwords came from the page, so its link is void.
+wizard-page-expired = The link to the page is not valid any more; ask for a new one.
 wizard-by-email = ✉️ A code by e-mail
 wizard-warning =
     ⚠️ <b>This turns two-step verification off</b>

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+from socket import SOCK_STREAM
+
+import pytest
+import pytest_asyncio
+
+from gateway.app import Gateway
+from gateway.demo.world import settings_for
+from gateway.sandbox.server import Sandbox
+from gateway.sip.listen import free_port
+from tests.integration.bot.town import BOT, Boss, Town
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The town lives in one event loop, and so do its tests."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "town" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.asyncio(loop_scope="package"), append=False)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def town(tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path) -> AsyncIterator[Town]:
+    """A gateway whose pages are reached on loopback."""
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "telegram").mkdir()
+    shutil.copy(sandbox_key, folder / "telegram")
+    async with Sandbox(folder / "telegram") as sandbox:
+        bot = sandbox.create_bot(BOT, "SIP gateway")
+        port = free_port("127.0.0.1", SOCK_STREAM)
+        settings = settings_for(
+            sandbox,
+            folder / "gateway",
+            bot={"token": bot.bot_token, "api_url": sandbox.bot_api_url},
+            control={"administrators": "anyone"},
+            web={"public_url": f"http://127.0.0.1:{port}", "pages_port": port},
+        )
+        async with Gateway(settings) as gateway:
+            yield Town(sandbox, gateway, bot)
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def boss(town: Town) -> AsyncIterator[Boss]:
+    async with town.boss() as opened:
+        yield opened
