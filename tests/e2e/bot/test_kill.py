@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Self
 
+import aiohttp
 import pytest
 
 from gateway.call.model import Line
@@ -18,6 +19,7 @@ from gateway.control.rpc import running
 from gateway.sandbox.person import Chat, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
+from gateway.sip.listen import free_port
 from tests.commands import environment_beside
 
 #: A process starts Python and Asterisk; a loaded machine takes its time.
@@ -31,12 +33,15 @@ class Mortal:
         self.state = state
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[bytes] | None = None
+        pages_port = free_port("127.0.0.1")
         self._environment = environment_beside(
             sandbox,
             state,
             SIPTG_BOT__TOKEN=bot.bot_token or "",
             SIPTG_BOT__API_URL=sandbox.bot_api_url,
             SIPTG_CONTROL__ADMINISTRATORS=str(administrator.id),
+            SIPTG_WEB__PUBLIC_URL=f"http://127.0.0.1:{pages_port}",
+            SIPTG_WEB__PAGES_PORT=str(pages_port),
             SIPTG_LOG__STYLE="json",
         )
 
@@ -106,6 +111,11 @@ async def tap(chat: Chat, code: str) -> None:
         await chat.press(digit)
 
 
+async def status_of(url: str) -> int:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status
+
+
 async def to_the_code(sandbox: Sandbox, chat: Chat, user: User) -> str:
     await chat.send(f"+{user.phone}")
     await chat.see("Tap it in below")
@@ -134,6 +144,16 @@ async def test_a_login_that_was_cut_short_is_begun_again_and_nothing_is_left_of_
     await chat.see("Two-step verification")
     await mortal.restart()
     await chat.press("A code by e-mail")
+    await chat.see("Please begin again")
+
+    await chat.press("Begin again")
+    await tap(chat, await to_the_code(sandbox, chat, user))
+    await chat.see("Two-step verification")
+    link = (await chat.press("On a page")).button("Open the page").type.url
+    assert await status_of(link) == 200
+    await mortal.restart()
+    assert await status_of(link) == 404
+    await chat.press("A new link")
     await chat.see("Please begin again")
 
     await chat.press("Begin again")
