@@ -169,10 +169,13 @@ class LinesOf(CallbackData, prefix="ls"):
 
 
 class NewLine(CallbackData, prefix="ln"):
-    """`session` 0: it is to be chosen; no `kind`: that is to be chosen."""
+    """`session` 0: it is to be chosen; no `kind`: that is to be chosen. `beside`: how many lines the session had when
+    the button was shown; with another number the button has done its work.
+    """
 
     session: int = 0
     kind: LineKind | None = None
+    beside: int = 0
 
 
 class LineSet(CallbackData, prefix="lf"):

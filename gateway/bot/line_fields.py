@@ -8,7 +8,7 @@ from aiogram import F, Router
 from aiogram.types import Message
 
 from gateway.bot.data import LineAct, LineAsk, LineAsks, LineDo, LineSet, LinesOf, LineTo, NewLine
-from gateway.bot.lines import PRIORITIES, rules_screen, show_card, to_line, to_lines, value_of
+from gateway.bot.lines import PRIORITIES, lines_screen, rules_screen, show_card, to_line, to_lines, value_of
 from gateway.bot.screen import Screen, button, cut, grid
 from gateway.bot.sessions import title
 from gateway.bot.visit import Visit
@@ -108,8 +108,14 @@ async def new(_event: object, visit: Visit, house: UseCases, callback_data: NewL
         return Screen(words("line-new-session"), [*rows, [to_lines(words)]])
     name = title(house.accounts.show(visit.asker, session))
     if kind is None:
-        rows = [[button(words.word(one), NewLine(session=session, kind=one))] for one in LineKind]
+        beside = len(house.lines.list(visit.asker, session))
+        rows = [[button(words.word(one), NewLine(session=session, kind=one, beside=beside))] for one in LineKind]
         return Screen(words("line-new-kind", session=name), [*rows, [to_lines(words, session)]])
+    lines = [view.line.id for view in house.lines.list(visit.asker, session)]
+    if len(lines) == callback_data.beside + 1:  # it was tapped twice
+        return show_card(visit, house, max(lines))
+    if len(lines) != callback_data.beside:
+        return lines_screen(visit, house, LinesOf(session=session))
     return await _next_question(visit, house, session, kind, {})
 
 

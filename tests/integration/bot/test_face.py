@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.bot.face import AdministratorBot
 from gateway.bot.settings import BotSettings
-from gateway.control.door import Notices
+from gateway.control.door import Admits, Notices
 from gateway.control.logins import Logins
 from gateway.control.roster import Roster
 from gateway.telegram.login import Login
@@ -19,13 +19,15 @@ from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 
 
 @asynccontextmanager
-async def another(town: Town, token: str, api_url: str = "") -> AsyncIterator[AdministratorBot]:
+async def another(
+    town: Town, token: str, api_url: str = "", admits: Admits = lambda user_id: True
+) -> AsyncIterator[AdministratorBot]:
     """A further bot of the same gateway."""
     settings = BotSettings.model_validate({"token": token, "api_url": api_url or town.sandbox.bot_api_url})
     house = dataclasses.replace(town.gateway.use_cases, notices=Notices(town.gateway.store, Roster()))
     async with (
         Logins(lambda: Login(town.gateway.settings.telegram)) as logins,
-        AdministratorBot(settings, lambda user_id: True, town.gateway.store.conversations, house, logins) as bot,
+        AdministratorBot(settings, admits, town.gateway.store.conversations, house, logins) as bot,
     ):
         yield bot
 
