@@ -243,7 +243,7 @@ refusal-number-banned = Telegram has banned this number. Only Telegram can lift 
 refusal-not-registered = Nobody has a Telegram account with this number. Make one in a Telegram app first, then come back.
 refusal-flood = Telegram takes no more attempts for this number for now.
 refusal-wrong-code = That was not the code. Please try again.
-refusal-code-expired = That code has expired. Ask for a new one with “Send again”, or begin with the number.
+refusal-code-expired = That code has expired. Ask for a new one with the button below.
 refusal-no-other-way = Telegram has no other way to send the code. Use the one that it has sent, or wait and begin again.
 refusal-email-wanted = Telegram wants a login e-mail for this account first. Set one in a Telegram app, then come back.
 refusal-wrong-password = That was not the password.
@@ -529,7 +529,7 @@ recommended-no-groups = Disallow adding to groups
 session-chat = 💬 Chats
 chat-title = 💬 <b>In the chats</b> · { $name }
 chat-help =
-    What Telegram users see in the chat with this account.
+    What Telegram users shall see in the chat with this account. ⏳ This version only keeps these settings; a later one acts on them.
 
     <b>Keypad</b>: digits to press during a call, gone when it ends.
     <b>Redial, Lines</b>: buttons after a call, to be connected once more.

@@ -67,6 +67,12 @@ async def test_a_session_is_switched_and_limited_by_one_tap(town: Town, boss: Bo
     assert town.gateway.accounts.show(OPERATOR, session).account.call_limit == 1
 
 
+async def test_settings_that_nothing_acts_on_yet_say_so(town: Town, boss: Boss) -> None:
+    await town.session(boss)
+    await card(boss)
+    assert "only keeps these settings" in (await boss.go("Chats")).text
+
+
 async def test_settings_of_the_chats_are_switches_and_texts(town: Town, boss: Boss) -> None:
     session = await town.session(boss)
 

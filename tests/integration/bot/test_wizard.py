@@ -159,6 +159,72 @@ async def test_a_password_is_recovered_by_e_mail_after_a_warning_that_it_will_be
     assert town.sandbox.telegram.world.password(user.id) is None
 
 
+@pytest.mark.parametrize(
+    ("method", "error", "words"),
+    [
+        ("auth.requestPasswordRecovery", "400 PASSWORD_RECOVERY_NA", "has no recovery e-mail"),
+        ("auth.requestPasswordRecovery", "420 FLOOD_WAIT_90", "Try again in 90 seconds"),
+        ("auth.recoverPassword", "400 CODE_INVALID", "not the code"),
+        ("auth.recoverPassword", "400 PASSWORD_RECOVERY_EXPIRED", "has expired"),
+        ("auth.recoverPassword", "400 SOMETHING_NEW", "SOMETHING_NEW"),
+        ("auth.recoverPassword", "420 FLOOD_WAIT_7200", "Try again in 2 hours"),
+    ],
+)
+async def test_each_refusal_of_a_recovery_has_its_sentence_and_a_way_on(
+    town: Town, boss: Boss, method: str, error: str, words: str
+) -> None:
+    user = town.somebody(password="tea at five", email="shop@example.org")
+    await boss.tap_code(await asked_for_code(town, boss, user))
+    await boss.chat.see("Two-step verification")
+    await boss.go("A code by e-mail")
+    if method == "auth.requestPasswordRecovery":
+        with town.failing(method, error, times=1):
+            assert words in (await boss.go("I understand")).text
+        await boss.go("A code by e-mail")
+        if "FLOOD" in error:  # until then Telegram is not asked again
+            assert "Try again" in (await boss.go("I understand")).text
+            return
+    await boss.go("I understand")
+    if method == "auth.recoverPassword":
+        with town.failing(method, error, times=1):
+            await boss.chat.say(town.sandbox.recovery_code(user))
+            assert "Code by e-mail" in (await boss.chat.see(words)).text
+        if "FLOOD" in error:
+            await boss.chat.send(town.sandbox.recovery_code(user))
+            assert "Try again" in (await boss.chat.screen()).text
+            return
+    await boss.chat.send(town.sandbox.recovery_code(user))
+    await boss.chat.see("Recommended settings")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("400 PHONE_NUMBER_UNOCCUPIED", "Nobody has a Telegram account"),
+        ("400 PHONE_NUMBER_BANNED", "recover@telegram.org"),
+    ],
+)
+async def test_a_number_that_is_refused_with_its_code_is_asked_for_anew(
+    town: Town, boss: Boss, error: str, words: str
+) -> None:
+    user = town.somebody()
+    code = await asked_for_code(town, boss, user)
+    with town.failing("auth.signIn", error, times=1):
+        await boss.tap_code(code)
+        assert words in (await boss.chat.see("2 of 3")).text
+    await boss.chat.send(f"+{user.phone}")
+    await boss.chat.see("Tap it in below")
+
+
+async def test_a_number_that_no_telephone_can_have_is_not_asked_about(town: Town, boss: Boss) -> None:
+    await asked_for_number(boss)
+    with town.failing("auth.sendCode", "420 FLOOD_WAIT_7200"):
+        for text in ("9" * 16, "＋" * 40, "+" + "1" * 4000):
+            await boss.chat.say(text)
+        await boss.chat.see("knows no such phone number")
+        assert "Try again" not in (await boss.chat.screen()).text
+
+
 async def test_a_recovery_code_may_be_typed(town: Town, boss: Boss) -> None:
     user = town.somebody(password="tea at five", email="shop@example.org")
     await boss.tap_code(await asked_for_code(town, boss, user))
