@@ -1,13 +1,15 @@
 """How speech sounds after a Telegram call, as PESQ has it: our engine and ntgcalls, each talking to ntgcalls.
 
-Clean and with loss, which a model of a reflector in between makes. Needs the package `pesq`, which is built with a C
-compiler and therefore not among those that the project installs; without it there is nothing to tell.
+Clean and with loss, which a model of a reflector in between makes. Two voices, several times, in several calls at once,
+for what is lost is luck. Needs the package `pesq`, which is built with a C compiler and therefore not among those that
+the project installs; without it there is nothing to tell.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import importlib
 import importlib.util
 import os
@@ -16,66 +18,85 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from gateway.media.tgcall import library_versions
+from gateway.media.tgcall import Server, library_versions
+from gateway.sandbox.audio import speech
 from gateway.sandbox.network import ADDRESS
 from tests.integration.tgcall.peer import Samples, Users
 from tests.integration.tgcall.relays import FakeReflector
 
-from ._engine_users import NTGCALLS, OURS, speech
+from ._engine_users import NTGCALLS, OURS
 
 Row = dict[str, Any]
 
+_CALLS: Final = 3
 #: The first seconds are for the ends to learn of the loss.
 _LEARNT_S: Final = 12.0
-_JUDGED_S: Final = 26.0
+_JUDGED_S: Final = 30.0
+_PAUSE_S: Final = 0.5
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
 _LOADS: Final = [(rate_hz, loss) for rate_hz in (8000, 16_000) for loss in (0.0, 0.02, 0.05, 0.10)]
 
 
 def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float]:
-    """PESQ of each time that the speech was heard whole."""
-    found = []
+    """PESQ of each time that a sentence was heard whole."""
+    size = 1 << (len(heard) + len(said)).bit_length()
+    spectrum = np.fft.rfft(heard.astype(np.float32), size) * np.conj(np.fft.rfft(said.astype(np.float32), size))
+    likeness = np.fft.irfft(spectrum, size)[: max(0, len(heard) - len(said))]
     silence = np.zeros(rate_hz // 2, np.int16)
-    at = 0
-    while at + len(said) + rate_hz <= len(heard):
-        stretch = heard[at : at + len(said) + rate_hz].astype(np.float32)
-        size = 1 << (2 * len(stretch)).bit_length()
-        likeness = np.fft.irfft(np.fft.rfft(stretch, size) * np.conj(np.fft.rfft(said.astype(np.float32), size)), size)
-        shift = int(np.argmax(likeness[: rate_hz + 1]))
-        piece = heard[at + shift : at + shift + len(said)]
-        mode = "nb" if rate_hz == 8000 else "wb"
-        reference = np.concatenate((silence, said, silence))
-        found.append(float(pesq(rate_hz, reference, np.concatenate((silence, piece, silence)), mode)))
-        at += shift + len(said)
+    reference = np.concatenate((silence, said, silence))
+    found: list[float] = []
+    best = likeness.max(initial=1.0)
+    while likeness.size and likeness.max() > best / 2:
+        at = int(likeness.argmax())
+        piece = np.concatenate((silence, heard[at : at + len(said)], silence))
+        found.append(float(pesq(rate_hz, reference, piece, "nb" if rate_hz == 8000 else "wb")))
+        likeness[max(0, at - len(said) // 2) : at + len(said) // 2] = -np.inf
     return found
 
 
+def _sentences(rate_hz: int) -> list[Samples]:
+    """In whole frames of every kind."""
+    sentences = [speech(voice, rate_hz) for voice in ("telegram", "telephone")]
+    return [said[: len(said) - len(said) % (rate_hz // 10)] for said in sentences]
+
+
+async def _connect(near: Users, far: Users, number: int, server: Server, rate_hz: int) -> None:
+    key, versions = os.urandom(256), [library_versions()[0]]
+    shared: dict[str, Any] = {"versions": versions, "rate_hz": rate_hz, "servers": [server], "p2p_allowed": False}
+    near.join(number, key, outgoing=True, on_signal=lambda blob: far.hear_signal(number, blob), **shared)
+    far.join(number, key, outgoing=False, on_signal=lambda blob: near.hear_signal(number, blob), **shared)
+    async with asyncio.timeout(15):
+        await asyncio.gather(near.connected(number), far.connected(number))
+
+
 async def _between(subject: str, rate_hz: int, loss: float, pesq: Any) -> list[Row]:
-    async with (
-        Users.open(subject) as near,
-        Users.open(NTGCALLS) as far,
-        FakeReflector.open(ADDRESS) as reflector,
-    ):
-        key, versions, servers = os.urandom(256), [library_versions()[0]], [reflector.server(1)]
-        shared: dict[str, Any] = {"versions": versions, "rate_hz": rate_hz, "servers": servers, "p2p_allowed": False}
-        near.join(1, key, outgoing=True, on_signal=lambda blob: far.hear_signal(1, blob), **shared)
-        far.join(1, key, outgoing=False, on_signal=lambda blob: near.hear_signal(1, blob), **shared)
-        async with asyncio.timeout(15):
-            await asyncio.gather(near.connected(1), far.connected(1))
-        reflector.loss = loss
-        said = speech(rate_hz)
-        for users in (near, far):
-            if users is near and subject == OURS:
-                await users.ask("keep", 1)
-            await users.ask("say", 1, pcm=base64.b64encode(said.tobytes()).decode())
+    async with contextlib.AsyncExitStack() as stack:
+        near, far = [await stack.enter_async_context(Users.open(module)) for module in (subject, NTGCALLS)]
+        calls = range(1, _CALLS + 1)
+        reflectors = [await stack.enter_async_context(FakeReflector.open(ADDRESS)) for _ in calls]
+        sentences = _sentences(rate_hz)
+        pause = np.zeros(round(_PAUSE_S * rate_hz), np.int16)
+        said = np.concatenate([part for sentence in sentences for part in (sentence, pause)])
+        for number, reflector in zip(calls, reflectors, strict=True):
+            await _connect(near, far, number, reflector.server(1), rate_hz)
+            reflector.loss = loss
+            if subject == OURS:
+                await near.ask("keep", number)
+            for users in (near, far):
+                await users.ask("say", number, pcm=base64.b64encode(said.tobytes()).decode())
         await asyncio.sleep(_LEARNT_S)
         for users in (near, far):
-            await users.heard(1)
+            for number in calls:
+                await users.heard(number)
         await asyncio.sleep(_JUDGED_S)
         rows: list[Row] = []
         for way, listener in (("to Telegram", far), ("from Telegram", near)):
-            judged = scores(await listener.heard(1), said, rate_hz, pesq)
-            parameters = {"engine": _NAMES[subject], "rate": rate_hz, "loss": f"{loss:.0%}"}
+            judged: list[float] = []
+            for number in calls:
+                heard = await listener.heard(number)
+                for sentence in sentences:
+                    judged += scores(heard, sentence, rate_hz, pesq)
+            parameters = {"engine": _NAMES[subject], "rate": rate_hz, "loss": f"{loss:.0%}", "of": len(judged)}
             value = float(np.mean(judged)) if judged else float("nan")
             rows.append({"name": f"PESQ {way}", "value": value, "unit": "MOS", **parameters})
         return rows
