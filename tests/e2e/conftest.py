@@ -20,15 +20,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["auto"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[None])
 async def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path
 ) -> AsyncIterator[Stage]:
-    """Files that ask for another engine, or both, parametrize this fixture."""
+    """Files that ask for an engine, or both, parametrize this fixture; the others take what `--engine` says."""
     folder = tmp_path_factory.mktemp("world")
     (folder / "telegram").mkdir()
     shutil.copy(sandbox_key, folder / "telegram")
-    slices = {"media": {"engine": request.param}, "call": {"answer_s": 20}, "web": {"metrics_port": 0}}
+    slices = {
+        "media": {"engine": request.param or request.config.getoption("--engine")},
+        "call": {"answer_s": 20},
+        "web": {"metrics_port": 0},
+    }
     async with open_world(folder, **slices) as world:
         yield Stage(world)
 
