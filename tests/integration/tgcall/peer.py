@@ -12,6 +12,7 @@ import dataclasses
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Self
@@ -150,6 +151,7 @@ class _Process:
 
         self.library = ntgcalls
         self.loop = asyncio.get_running_loop()
+        self.telling = threading.Lock()  # the library calls back in threads of its own
         self.native = ntgcalls.NTgCalls()
         self.setting_up = asyncio.Lock()
         self.connected: dict[int, asyncio.Event] = {}
@@ -168,8 +170,9 @@ class _Process:
 
     def tell(self, event: str, number: int, **fields: Any) -> None:
         line = json.dumps({"event": event, "call": number, **fields}) + "\n"
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        with self.telling:
+            sys.stdout.write(line)
+            sys.stdout.flush()
 
     def on_state(self, number: int, info: Any) -> None:
         self.tell("state", number, state=info.state.name)
