@@ -19,11 +19,12 @@ from gateway.control.rpc import running
 from gateway.sandbox.person import Chat, Person
 from gateway.sandbox.server import Sandbox
 from gateway.sandbox.world import User
-from gateway.sip.listen import free_port
 from tests.commands import environment_beside
 
 #: A process starts Python and Asterisk; a loaded machine takes its time.
 START_S = 30.0
+#: The same after each start, and none of those that connections to elsewhere are given.
+PAGES_PORT = 9471
 
 
 class Mortal:
@@ -33,15 +34,14 @@ class Mortal:
         self.state = state
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[bytes] | None = None
-        pages_port = free_port("127.0.0.1")
         self._environment = environment_beside(
             sandbox,
             state,
             SIPTG_BOT__TOKEN=bot.bot_token or "",
             SIPTG_BOT__API_URL=sandbox.bot_api_url,
             SIPTG_CONTROL__ADMINISTRATORS=str(administrator.id),
-            SIPTG_WEB__PUBLIC_URL=f"http://127.0.0.1:{pages_port}",
-            SIPTG_WEB__PAGES_PORT=str(pages_port),
+            SIPTG_WEB__PUBLIC_URL=f"http://127.0.0.1:{PAGES_PORT}",
+            SIPTG_WEB__PAGES_PORT=str(PAGES_PORT),
             SIPTG_LOG__STYLE="json",
         )
 
@@ -57,9 +57,11 @@ class Mortal:
             *(sys.executable, "-m", "gateway.cli", "serve"), stderr=asyncio.subprocess.PIPE, env=self._environment
         )
         assert self._process.stderr is not None
+        said = [b""]
         async with asyncio.timeout(START_S):
-            while b"gateway is up" not in (line := await self._process.stderr.readline()):
-                assert line, "the gateway ended while starting"
+            while b"gateway is up" not in said[-1]:
+                said.append(await self._process.stderr.readline())
+                assert said[-1], f"the gateway ended while starting: {said[-5:]}"
         self._drain = asyncio.create_task(self._process.stderr.read())
 
     async def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
