@@ -16,6 +16,10 @@ from gateway.media.model import AudioFormat
 
 Pcm = npt.NDArray[np.int16]
 
+#: Made once: naming the type instead has numpy make it for each packet.
+_BYTES: Final = np.dtype(np.uint8)
+_UNSIGNED: Final = np.dtype(np.uint16)
+
 
 class Codec(Protocol):
     """One direction of one stream each: an encoder and a decoder may share an object, two streams may not."""
@@ -43,10 +47,10 @@ class _TableCodec:
         self._from_pcm = from_pcm
 
     def decode(self, payload: memoryview) -> Pcm:
-        return self._to_pcm.take(np.frombuffer(payload, np.uint8))
+        return self._to_pcm.take(np.frombuffer(payload, _BYTES))
 
     def encode(self, pcm: Pcm) -> bytes:
-        return self._from_pcm.take(pcm.view(np.uint16)).tobytes()
+        return self._from_pcm.take(pcm.view(_UNSIGNED)).tobytes()
 
 
 class _G722Codec:

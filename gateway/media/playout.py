@@ -41,6 +41,7 @@ CONCEAL_MS: Final = 200
 NOTHING: Final[Pcm] = np.zeros(0, np.int16)
 
 _TICKS_PER_MS: Final = CLOCK_HZ // 1000
+_SEEN_MASK: Final = (1 << RESYNC_PACKETS) - 1
 
 
 class Pace:
@@ -65,7 +66,8 @@ class Pace:
     def early(self, now: float) -> bool:
         """Whether what comes now comes while too much is waiting already, so that some of it shall be dropped."""
         lead = self._until - now
-        self._least_lead = min(self._least_lead, lead)
+        if lead < self._least_lead:
+            self._least_lead = lead
         if now >= self._window_ends:
             self._backlog_s = self._least_lead if self._least_lead > BACKLOG_S else 0.0
             self._least_lead = lead
@@ -75,8 +77,9 @@ class Pace:
     def passed(self, seconds: float, now: float, dropped_s: float = 0.0) -> None:
         """So much audio was passed on, and so much of it dropped."""
         self._silent = False
-        self._backlog_s = max(0.0, self._backlog_s - dropped_s)
-        self._until = max(self._until, now) + seconds
+        if dropped_s:
+            self._backlog_s = max(0.0, self._backlog_s - dropped_s)
+        self._until = (self._until if self._until > now else now) + seconds
 
     def silence(self, now: float) -> int:
         """How many steps of silence are due; they count as passed on.
@@ -104,6 +107,7 @@ class Playout:
 
     def __init__(self, audio_format: AudioFormat, codec: Codec, counters: DirectionCounters, now: float) -> None:
         self._payload_type = audio_format.payload_type
+        self._rate_hz = audio_format.rate_hz
         self._samples_per_ms = audio_format.rate_hz // 1000
         self._codec = codec
         self._concealer = Concealer(audio_format.rate_hz)
@@ -128,6 +132,9 @@ class Playout:
     def arrive(self, packet: RtpPacket, now: float) -> Pcm:
         """Take a packet; answer the PCM to pass on now, a whole number of 10 ms, often one packet's, perhaps none."""
         self._counters.packets += 1
+        if packet.sequence == self._sequence and packet.ssrc == self._ssrc and self._held is None:
+            self._restart = None
+            return self._play(packet, now)  # nearly every packet
         if packet.ssrc != self._ssrc:
             if self._ssrc is None:
                 self._counters.first_ms = round(1000 * (now - self._opened))
@@ -143,7 +150,7 @@ class Playout:
             return NOTHING
         if self._held is not None:
             return self._settle(packet, self._held, now)
-        return self._play(packet, now) if ahead == 0 else self._hold(packet)
+        return self._hold(packet)
 
     def tick(self, now: float) -> Pcm:
         """Answer what is due although nothing arrived: the packet that waits in vain, or silence."""
@@ -194,15 +201,16 @@ class Playout:
         return NOTHING if held is None else self._play(held, now)
 
     def _play(self, packet: RtpPacket, now: float) -> Pcm:
-        lost = sequence_distance(packet.sequence, self._sequence)
-        hole_ms = timestamp_distance(packet.timestamp, self._timestamp) // _TICKS_PER_MS if lost else 0
-        self._sequence = (packet.sequence + 1) % SEQUENCE_MODULUS
-        self._seen = (self._seen << lost + 1 | 1) & (1 << RESYNC_PACKETS) - 1
-        if packet.payload_type != self._payload_type:  # comfort noise, or digits: no audio of ours, yet in its turn
+        lost = hole_ms = 0
+        if packet.sequence != self._sequence:
+            lost = sequence_distance(packet.sequence, self._sequence)
+            hole_ms = timestamp_distance(packet.timestamp, self._timestamp) // _TICKS_PER_MS
             self._counters.lost += lost
+        self._sequence = (packet.sequence + 1) % SEQUENCE_MODULUS
+        self._seen = (self._seen << lost + 1 | 1) & _SEEN_MASK
+        if packet.payload_type != self._payload_type:  # comfort noise, or digits: no audio of ours, yet in its turn
             return NOTHING
         self._timestamp = (packet.timestamp + len(packet.payload)) % TIMESTAMP_MODULUS
-        self._counters.lost += lost
         decoded = self._codec.decode(packet.payload)
         missing_ms = hole_ms - self._filled_ms  # silence may have been there first
         self._filled_ms = 0
@@ -226,7 +234,10 @@ class Playout:
             pcm = drop(pcm, self._unit)
             dropped_ms = (whole - pcm.size) // self._samples_per_ms
             self._counters.dropped_ms += dropped_ms
-        self._pace.passed(pcm.size / self._samples_per_ms / 1000, now, dropped_ms / 1000)
+        size = pcm.size
+        self._pace.passed(size / self._rate_hz, now, dropped_ms / 1000)
+        if not size % self._unit and not self._rest.size:
+            return pcm
         pcm = _joined(self._rest, pcm)
         rest = pcm.size % self._unit
         self._rest = pcm[pcm.size - rest :]
@@ -253,9 +264,10 @@ class Cadence:
 
     def __init__(self, frame_ms: int, counters: DirectionCounters, now: float) -> None:
         self._frame_ms = frame_ms
+        self._frame_s = frame_ms / 1000
         self._counters = counters
         self._opened = now
-        self._pace = Pace(frame_ms / 1000, now)
+        self._pace = Pace(self._frame_s, now)
 
     @property
     def due(self) -> float:
@@ -266,12 +278,11 @@ class Cadence:
         self._counters.packets += 1
         if self._counters.first_ms is None:
             self._counters.first_ms = round(1000 * (now - self._opened))
-        frame_s = self._frame_ms / 1000
         if self._pace.early(now):
             self._counters.dropped_ms += self._frame_ms
-            self._pace.passed(0.0, now, frame_s)
+            self._pace.passed(0.0, now, self._frame_s)
             return False
-        self._pace.passed(frame_s, now)
+        self._pace.passed(self._frame_s, now)
         return True
 
     def tick(self, now: float) -> int:

@@ -158,9 +158,11 @@ class WorkerCall:
     def _send(self, pcm: Pcm) -> None:
         if self._socket is None or self._asterisk is None:
             return
-        # A full buffer, or nobody there: a late packet helps nobody.
-        with contextlib.suppress(OSError):
-            self._socket.sendto(self._writer.write(self._codec.encode(pcm)), self._asterisk)
+        packet = self._writer.write(self._codec.encode(pcm))
+        try:  # noqa: SIM105  # `suppress` costs as much as the rest of this
+            self._socket.sendto(packet, self._asterisk)
+        except OSError:
+            pass  # a full buffer, or nobody there: a late packet helps nobody
 
     def _at(self, when: float, then: Callable[[], None]) -> None:
         # The loop's clock counts milliseconds: without one more, it would ring early, and in vain.
