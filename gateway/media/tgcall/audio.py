@@ -36,6 +36,7 @@ class Sender:
         self.ssrc = secrets.randbelow(0xFFFF_FFFE) + 1
         self.rtp = RtpSender(self.ssrc, secrets.randbits(15), secrets.randbits(32))
         self.encoder = OpusEncoder(rate_hz, dtx)
+        self._encode = self.encoder.encode
         self._frame_bytes = rate_hz * FRAME_MS // 1000 * 2
         self._ticks = RTP_CLOCK_HZ * FRAME_MS // 1000
         self._rest = b""
@@ -51,19 +52,25 @@ class Sender:
             self._marker = True
             if pause_s < 1 << 16:
                 self.rtp.advance(int(pause_s * 1000 / FRAME_MS) * self._ticks)
-        if self._rest:
-            pcm = self._rest + pcm
-        packets = []
         size = self._frame_bytes
+        if len(pcm) == size and not self._rest:
+            return [packet] if (packet := self._code(pcm, payload_type)) else []
+        pcm = self._rest + pcm
+        packets = []
         whole = len(pcm) - len(pcm) % size
         for at in range(0, whole, size):
-            payload = self.encoder.encode(pcm[at : at + size])
-            if payload:
-                packets.append(self.rtp.pack(payload_type, payload, self._marker))
-            self._marker = len(payload) <= LONGEST_REST
-            self.rtp.advance(self._ticks)
+            if packet := self._code(pcm[at : at + size], payload_type):
+                packets.append(packet)
         self._rest = pcm[whole:]
         return packets
+
+    def _code(self, frame: bytes, payload_type: int) -> bytes:
+        """A packet; b"" if there is nothing to send."""
+        payload = self._encode(frame)
+        packet = self.rtp.pack(payload_type, payload, self._marker) if payload else b""
+        self._marker = len(payload) <= LONGEST_REST
+        self.rtp.advance(self._ticks)
+        return packet
 
     def close(self) -> None:
         self.encoder.close()

@@ -94,6 +94,14 @@ def _declare(lib: ctypes.CDLL) -> ctypes.CDLL:
     return lib
 
 
+def _bare(lib: ctypes.CDLL, name: str) -> Any:
+    """A function of the library without declared arguments, which to convert costs as much as the call.
+
+    Whoever calls it gives bytes, small numbers, and pointers as `c_void_p`; it answers an int.
+    """
+    return lib[name]
+
+
 def packet_ticks(packet: bytes) -> int:
     """How long a packet plays, in ticks of 48 kHz; 0 if it is no Opus packet.
 
@@ -172,14 +180,16 @@ class OpusEncoder:
     def __init__(self, rate_hz: int, dtx: bool = False) -> None:
         self._lib = load_libopus()
         error = ctypes.c_int()
-        self._state = self._lib.opus_encoder_create(rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(error))
+        create = self._lib.opus_encoder_create
+        self._state = ctypes.c_void_p(create(rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(error)))
         if error.value:
             raise EngineError(f"libopus refused to code at {rate_hz} Hz")
         self._frame = rate_hz * FRAME_MS // 1000
         self._rates = self.BITRATES.get(rate_hz, (32_000, 40_000))
         self._buffer = ctypes.create_string_buffer(_LONGEST_SENT)
-        self._view = memoryview(self._buffer)
-        self._encode = self._lib.opus_encode
+        self._bytes = memoryview(self._buffer)
+        self._encode = _bare(self._lib, "opus_encode")
+        self._address = ctypes.c_void_p(ctypes.addressof(self._buffer))
         self.bitrate = 0
         self._resting = False
         self._control(_SET_COMPLEXITY, self.COMPLEXITIES.get(rate_hz, 5))
@@ -194,9 +204,9 @@ class OpusEncoder:
         The first frame of a pause is a lone TOC byte, and sent: it tells the peer that what is missing from here on is
         silence, and not lost. Source: RFC 6716 §2.1.9 and §3.1.
         """
-        size = self._encode(self._state, pcm, self._frame, self._buffer, _LONGEST_SENT)
+        size = self._encode(self._state, pcm, self._frame, self._address, _LONGEST_SENT)
         rested, self._resting = self._resting, size <= LONGEST_REST
-        return b"" if rested and self._resting else bytes(self._view[:size])
+        return b"" if rested and self._resting else bytes(self._bytes[:size])
 
     def adapt(self, loss: float) -> None:
         """Follow the loss that the peer reports, 0..1."""
@@ -207,9 +217,9 @@ class OpusEncoder:
             self._control(_SET_PACKET_LOSS, self.EXPECTED_LOSS if lossy else 0)
 
     def close(self) -> None:
-        state, self._state = self._state, None
-        if state is not None:
-            self._lib.opus_encoder_destroy(state)
+        if self._state:
+            self._lib.opus_encoder_destroy(self._state)
+            self._state.value = None
 
     def _control(self, request: int, value: int) -> None:
         if self._lib.opus_encoder_ctl(self._state, request, ctypes.c_int32(value)):
@@ -227,14 +237,14 @@ class OpusDecoder:
     def __init__(self, rate_hz: int) -> None:
         self._lib = load_libopus()
         error = ctypes.c_int()
-        self._state = self._lib.opus_decoder_create(rate_hz, 1, ctypes.byref(error))
+        self._state = ctypes.c_void_p(self._lib.opus_decoder_create(rate_hz, 1, ctypes.byref(error)))
         if error.value:
             raise EngineError(f"libopus refused to decode at {rate_hz} Hz")
         self._rate_hz = rate_hz
         self._ticks = 48_000 // rate_hz
         self._pcm = np.zeros(rate_hz * LONGEST_PACKET_MS // 1000, np.int16)
-        self._address = self._pcm.ctypes.data
-        self._decode = self._lib.opus_decode
+        self._address = ctypes.c_void_p(self._pcm.ctypes.data)
+        self._decode = _bare(self._lib, "opus_decode")
         self._cut_db = 0.0
 
     def decode(self, packet: bytes) -> Pcm:
@@ -256,9 +266,9 @@ class OpusDecoder:
         return self._pcm[:size].copy() if size > 0 else np.zeros(samples, np.int16)
 
     def close(self) -> None:
-        state, self._state = self._state, None
-        if state is not None:
-            self._lib.opus_decoder_destroy(state)
+        if self._state:
+            self._lib.opus_decoder_destroy(self._state)
+            self._state.value = None
 
     def _level(self, pcm: Pcm) -> None:
         """Hold peaks below the ceiling from the next packet on; let go by 1 dB in a second or so.

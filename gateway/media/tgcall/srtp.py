@@ -5,9 +5,11 @@ Source: RFC 3711; RFC 7714 (GCM).
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from pylibsrtp import Error, Policy, Session
+import pylibsrtp
+from pylibsrtp import Error, Policy
 
 from .dtls import SrtpKeys
 
@@ -17,33 +19,69 @@ _PROFILES: Final = {
 }
 #: Packets older than this are replays: over a second of 20 ms packets, past any jitter buffer.
 REPLAY_WINDOW: Final = 128
-#: libsrtp's buffer is 1500 bytes, with room for its trailer.
 LONGEST: Final = 1350
+#: A packet and what libsrtp puts behind it: a tag, a key's identifier, an index. Source: srtp.h, SRTP_MAX_SRTCP_TRAILER_LEN.
+_ROOM: Final = LONGEST + 16 + 128 + 4
+
+#: The library itself: `pylibsrtp.Session` costs twice the cryptography of a packet of audio.
+_ffi: Final[Any] = pylibsrtp.ffi
+_lib: Final[Any] = pylibsrtp.lib
+
+Transform = Callable[[bytes], bytes]
 
 
 class Srtp:
     """Both directions. `unprotect…` answers None for what is not the peer's, or comes again."""
 
     def __init__(self, keys: SrtpKeys) -> None:
-        self._out = _session(keys.ours, keys.profile.name, Policy.SSRC_ANY_OUTBOUND)
-        self._in = _session(keys.theirs, keys.profile.name, Policy.SSRC_ANY_INBOUND)
-        self.protect = self._out.protect
-        self.protect_rtcp = self._out.protect_rtcp
+        out = _session(keys.ours, keys.profile.name, Policy.SSRC_ANY_OUTBOUND)
+        into = _session(keys.theirs, keys.profile.name, Policy.SSRC_ANY_INBOUND)
+        self.protect = _transform(out, _lib.srtp_protect)
+        self.protect_rtcp = _transform(out, _lib.srtp_protect_rtcp)
+        self._unprotect = _transform(into, _lib.srtp_unprotect)
+        self._unprotect_rtcp = _transform(into, _lib.srtp_unprotect_rtcp)
 
     def unprotect(self, packet: bytes) -> bytes | None:
         try:
-            return self._in.unprotect(packet) if len(packet) <= LONGEST else None
+            return self._unprotect(packet)
         except Error:
             return None
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         try:
-            return self._in.unprotect_rtcp(packet) if len(packet) <= LONGEST else None
+            return self._unprotect_rtcp(packet)
         except Error:
             return None
 
 
-def _session(key: bytes, profile: str, ssrc_type: int) -> Session:
+#: libsrtp works in place. One place serves all: nothing waits between the copy in and the copy out.
+_place: Final[Any] = _ffi.new("unsigned char[]", _ROOM)
+_bytes: Final[Any] = _ffi.buffer(_place)
+_length: Final[Any] = _ffi.new("int *")
+
+
+def _transform(session: Any, function: Any) -> Transform:
+    """One of libsrtp's four. Raises `Error` for what libsrtp refuses."""
+    handle = session[0]
+
+    def transform(packet: bytes, _kept: object = session) -> bytes:  # the handle is good while the session is kept
+        size = len(packet)
+        if size > LONGEST:
+            raise Error("the packet is too long")
+        _bytes[:size] = packet
+        _length[0] = size
+        if function(handle, _place, _length):
+            raise Error("libsrtp refused the packet")
+        plain: bytes = _bytes[: _length[0]]
+        return plain
+
+    return transform
+
+
+def _session(key: bytes, profile: str, ssrc_type: int) -> Any:
     policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=_PROFILES[profile])
     policy.window_size = REPLAY_WINDOW
-    return Session(policy)
+    session = _ffi.new("srtp_t *")
+    if _lib.srtp_create(session, policy._policy):
+        raise Error("libsrtp refused the keys")
+    return _ffi.gc(session, lambda created: _lib.srtp_dealloc(created[0]))
