@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from typing import Any, Final, NoReturn
 
 import structlog
@@ -64,6 +64,7 @@ class _Call:
         self._setup = setup
         self._ear = ear
         self._native: tgcall.Call | None = None
+        self.feed: Callable[[Pcm], None] = _feed_nobody
         self._early: list[bytes] = []
         self._watch: asyncio.Task[None] | None = None
 
@@ -84,6 +85,7 @@ class _Call:
                 on_audio=self._ear.on_audio,
                 dtx=self._engine.dtx,
             )
+            self.feed = native.feed
             for blob in self._early:
                 native.hear_signal(blob)
             await native.connected()
@@ -107,10 +109,6 @@ class _Call:
             self._early.append(blob)
         else:
             self._native.hear_signal(blob)
-
-    def feed(self, pcm: Pcm) -> None:
-        if self._native is not None:
-            self._native.feed(pcm)
 
     def statistics(self) -> EngineStatistics:
         if self._native is None:
@@ -136,6 +134,10 @@ class _Call:
             self._watch.cancel()
         if self._native is not None:
             await self._native.close()
+
+
+def _feed_nobody(_pcm: Pcm) -> None:
+    """There is no call yet that would say it."""
 
 
 def _native_server(server: EngineServer) -> tgcall.Server:

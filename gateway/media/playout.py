@@ -40,6 +40,8 @@ CONCEAL_MS: Final = 200
 
 NOTHING: Final[Pcm] = np.zeros(0, np.int16)
 
+#: Of sums of times.
+_ROUNDING_S: Final = 1e-6
 _TICKS_PER_MS: Final = CLOCK_HZ // 1000
 _SEEN_MASK: Final = (1 << RESYNC_PACKETS) - 1
 
@@ -63,23 +65,22 @@ class Pace:
         """When silence will be due, if nothing comes before."""
         return self._until if self._silent else self._until + GRACE_S
 
-    def early(self, now: float) -> bool:
-        """Whether what comes now comes while too much is waiting already, so that some of it shall be dropped."""
+    def passed(self, seconds: float, now: float) -> bool:
+        """So much audio is passed on; answer whether too much was waiting already, so that some shall be dropped."""
+        self._silent = False
         lead = self._until - now
-        if lead < self._least_lead:
-            self._least_lead = lead
+        self._until = (self._until if lead > 0.0 else now) + seconds
+        self._least_lead = min(self._least_lead, lead)
         if now >= self._window_ends:
             self._backlog_s = self._least_lead if self._least_lead > BACKLOG_S else 0.0
             self._least_lead = lead
             self._window_ends = now + BACKLOG_WINDOW_S
-        return lead > AHEAD_S or self._backlog_s > 0.0
+        return lead > AHEAD_S or self._backlog_s > _ROUNDING_S
 
-    def passed(self, seconds: float, now: float, dropped_s: float = 0.0) -> None:
-        """So much audio was passed on, and so much of it dropped."""
-        self._silent = False
-        if dropped_s:
-            self._backlog_s = max(0.0, self._backlog_s - dropped_s)
-        self._until = (self._until if self._until > now else now) + seconds
+    def dropped(self, seconds: float) -> None:
+        """So much of what counts as passed on was dropped."""
+        self._until -= seconds
+        self._backlog_s = max(0.0, self._backlog_s - seconds)
 
     def silence(self, now: float) -> int:
         """How many steps of silence are due; they count as passed on.
@@ -228,15 +229,13 @@ class Playout:
             self._counters.lost = max(0, self._counters.lost - 1)
 
     def _pass_on(self, pcm: Pcm, now: float) -> Pcm:
-        dropped_ms = 0
-        if self._pace.early(now):
-            whole = pcm.size
+        whole = pcm.size
+        if self._pace.passed(whole / self._rate_hz, now):
             pcm = drop(pcm, self._unit)
             dropped_ms = (whole - pcm.size) // self._samples_per_ms
             self._counters.dropped_ms += dropped_ms
-        size = pcm.size
-        self._pace.passed(size / self._rate_hz, now, dropped_ms / 1000)
-        if not size % self._unit and not self._rest.size:
+            self._pace.dropped(dropped_ms / 1000)
+        if not pcm.size % self._unit and not self._rest.size:
             return pcm
         pcm = _joined(self._rest, pcm)
         rest = pcm.size % self._unit
@@ -278,11 +277,10 @@ class Cadence:
         self._counters.packets += 1
         if self._counters.first_ms is None:
             self._counters.first_ms = round(1000 * (now - self._opened))
-        if self._pace.early(now):
+        if self._pace.passed(self._frame_s, now):
             self._counters.dropped_ms += self._frame_ms
-            self._pace.passed(0.0, now, self._frame_s)
+            self._pace.dropped(self._frame_s)
             return False
-        self._pace.passed(self._frame_s, now)
         return True
 
     def tick(self, now: float) -> int:

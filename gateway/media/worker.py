@@ -87,7 +87,7 @@ class WorkerCall:
             self._telegram.hear_signal(blob)
         await self._telegram.connect()
         self._playout = Playout(self._format, self._codec, self._report.to_telegram, time.monotonic())
-        self._fill_telegram()
+        self._fill()
         self._flow()
 
     def hear_signal(self, blob: bytes) -> None:
@@ -100,7 +100,7 @@ class WorkerCall:
         """Once both halves are open, audio goes both ways, be it silence, and Asterisk's is waited for."""
         if self._cadence is None and self._playout is not None and self._asterisk is not None:
             self._cadence = Cadence(FRAME_MS, self._report.to_sip, time.monotonic())
-            self._fill_asterisk()
+            self._fill()
             self._at(self._loop.time() + self._first_audio_s, self._miss_audio)
 
     # From Asterisk to Telegram.
@@ -124,14 +124,6 @@ class WorkerCall:
         if pcm.size:
             self._telegram.feed(pcm)
 
-    def _fill_telegram(self) -> None:
-        if self._playout is None or self._telegram is None:
-            return
-        pcm = self._playout.tick(time.monotonic())
-        if pcm.size:
-            self._telegram.feed(pcm)
-        self._at(self._playout.due, self._fill_telegram)
-
     def _miss_audio(self) -> None:
         if not self._report.to_telegram.packets:
             self.on_lost(f"no audio came from Asterisk within {self._first_audio_s:g} s")
@@ -148,13 +140,6 @@ class WorkerCall:
     def on_lost(self, why: str) -> None:
         self._tell({"event": "lost", "call": self._id, "cause": HangupCause.MEDIA_LOST, "detail": why})
 
-    def _fill_asterisk(self) -> None:
-        if self._cadence is None:
-            return
-        for _ in range(self._cadence.tick(time.monotonic())):
-            self._send(self._silence)
-        self._at(self._cadence.due, self._fill_asterisk)
-
     def _send(self, pcm: Pcm) -> None:
         if self._socket is None or self._asterisk is None:
             return
@@ -164,7 +149,26 @@ class WorkerCall:
         except OSError:
             pass  # a full buffer, or nobody there: a late packet helps nobody
 
+    # Silence, both ways.
+
+    def _fill(self) -> None:
+        """Pass on what is due although nothing came. One timer for both ways: it rings for nothing while both talk."""
+        if self._playout is None or self._telegram is None:
+            return
+        now = time.monotonic()
+        pcm = self._playout.tick(now)
+        if pcm.size:
+            self._telegram.feed(pcm)
+        due = self._playout.due
+        if self._cadence is not None:
+            for _ in range(self._cadence.tick(now)):
+                self._send(self._silence)
+            due = min(due, self._cadence.due)
+        self._at(due, self._fill)
+
     def _at(self, when: float, then: Callable[[], None]) -> None:
+        if timer := self._timers.get(then):
+            timer.cancel()
         # The loop's clock counts milliseconds: without one more, it would ring early, and in vain.
         self._timers[then] = self._loop.call_at(when + 0.001, then)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .jitter import JitterBuffer
-from .model import FRAME_MS, RTP_CLOCK_HZ, CallStats, Pcm
+from .model import FRAME_MS, RTP_CLOCK_HZ, CallStats
 from .negotiation import Stream
 from .opus import LONGEST_REST, OpusDecoder, OpusEncoder
 from .rtp import (
@@ -110,9 +110,6 @@ class Receiver:
         if self.statistics is not None:
             self.statistics.hear(rtp.sequence, rtp.timestamp, now)
         self.buffer.push(rtp.sequence, rtp.timestamp, rtp.payload, now)
-
-    def pull(self, due: float) -> Pcm:
-        return self.buffer.pull(due)
 
     def close(self) -> None:
         self._decoder.close()

@@ -90,6 +90,7 @@ class Call:
             log.info("call has parameters", names=names[:MOST_NAMED])
         self._sender = Sender(rate_hz, dtx)
         self._receiver = Receiver(rate_hz, lambda at: ticker.align(self, at))
+        self._pull = self._receiver.buffer.pull
         self._reporter = Reporter(self._sender, self._receiver, time.time(), now)
         self._negotiation = Negotiation(outgoing, self._sender.ssrc)
         self._transport = Transport(
@@ -411,7 +412,7 @@ class Call:
 
     def _tick(self, due: float) -> None:
         if self._state in (CallState.CONNECTED, CallState.RECONNECTING):
-            self._on_audio(self._receiver.pull(due))
+            self._on_audio(self._pull(due))
         now = self._clock()
         if now >= self._due:
             self._due = self._poll(now)

@@ -22,8 +22,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -82,8 +81,7 @@ class Decoder(Protocol):
     def conceal(self, samples: int) -> Pcm: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Packet:
+class _Packet(NamedTuple):
     timestamp: int
     ticks: int
     restores: int  # ticks of the audio before it

@@ -217,7 +217,7 @@ class OpusEncoder:
             self._control(_SET_PACKET_LOSS, self.EXPECTED_LOSS if lossy else 0)
 
     def close(self) -> None:
-        if self._state:
+        if self._state.value is not None:
             self._lib.opus_encoder_destroy(self._state)
             self._state.value = None
 
@@ -266,7 +266,7 @@ class OpusDecoder:
         return self._pcm[:size].copy() if size > 0 else np.zeros(samples, np.int16)
 
     def close(self) -> None:
-        if self._state:
+        if self._state.value is not None:
             self._lib.opus_decoder_destroy(self._state)
             self._state.value = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .model import RTP_CLOCK_HZ
 
@@ -28,8 +28,7 @@ _BLOCK = struct.Struct(">LLLLLL")
 NTP_EPOCH_S: Final = 2_208_988_800
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
+class RtpPacket(NamedTuple):
     """What a packet carries; an empty payload is one of padding only."""
 
     payload_type: int
@@ -78,6 +77,7 @@ class RtpSender:
         self.timestamp = timestamp & 0xFFFF_FFFF
 
     def pack(self, payload_type: int, payload: bytes, marker: bool) -> bytes:
+        """The next packet; RTP time goes on by `advance`."""
         second = payload_type | _MARKER if marker else payload_type
         header = _HEADER.pack(_VERSION, second, self._sequence, self.timestamp, self.ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import pylibsrtp
 from pylibsrtp import Error, Policy
+from pylibsrtp._binding import ffi, lib
 
 from .dtls import SrtpKeys
 
@@ -20,12 +20,8 @@ _PROFILES: Final = {
 #: Packets older than this are replays: over a second of 20 ms packets, past any jitter buffer.
 REPLAY_WINDOW: Final = 128
 LONGEST: Final = 1350
-#: A packet and what libsrtp puts behind it: a tag, a key's identifier, an index. Source: srtp.h, SRTP_MAX_SRTCP_TRAILER_LEN.
+#: A packet, and behind it a tag, a key's identifier and an index. Source: srtp.h, SRTP_MAX_SRTCP_TRAILER_LEN.
 _ROOM: Final = LONGEST + 16 + 128 + 4
-
-#: The library itself: `pylibsrtp.Session` costs twice the cryptography of a packet of audio.
-_ffi: Final[Any] = pylibsrtp.ffi
-_lib: Final[Any] = pylibsrtp.lib
 
 Transform = Callable[[bytes], bytes]
 
@@ -34,12 +30,13 @@ class Srtp:
     """Both directions. `unprotect…` answers None for what is not the peer's, or comes again."""
 
     def __init__(self, keys: SrtpKeys) -> None:
+        place = ffi.new("unsigned char[]", _ROOM)
         out = _session(keys.ours, keys.profile.name, Policy.SSRC_ANY_OUTBOUND)
         into = _session(keys.theirs, keys.profile.name, Policy.SSRC_ANY_INBOUND)
-        self.protect = _transform(out, _lib.srtp_protect)
-        self.protect_rtcp = _transform(out, _lib.srtp_protect_rtcp)
-        self._unprotect = _transform(into, _lib.srtp_unprotect)
-        self._unprotect_rtcp = _transform(into, _lib.srtp_unprotect_rtcp)
+        self.protect = _transform(lib.srtp_protect, out, place)
+        self.protect_rtcp = _transform(lib.srtp_protect_rtcp, out, place)
+        self._unprotect = _transform(lib.srtp_unprotect, into, place)
+        self._unprotect_rtcp = _transform(lib.srtp_unprotect_rtcp, into, place)
 
     def unprotect(self, packet: bytes) -> bytes | None:
         try:
@@ -54,26 +51,25 @@ class Srtp:
             return None
 
 
-#: libsrtp works in place. One place serves all: nothing waits between the copy in and the copy out.
-_place: Final[Any] = _ffi.new("unsigned char[]", _ROOM)
-_bytes: Final[Any] = _ffi.buffer(_place)
-_length: Final[Any] = _ffi.new("int *")
+def _transform(function: Any, session: Any, place: Any) -> Transform:
+    """One of libsrtp's four, which work in place. It raises `Error` for what libsrtp refuses.
 
-
-def _transform(session: Any, function: Any) -> Transform:
-    """One of libsrtp's four. Raises `Error` for what libsrtp refuses."""
+    `pylibsrtp.Session` has the same, at twice the cost of the cryptography in a packet of audio.
+    """
     handle = session[0]
+    held = ffi.buffer(place)
+    length = ffi.new("int *")
 
     def transform(packet: bytes, _kept: object = session) -> bytes:  # the handle is good while the session is kept
         size = len(packet)
         if size > LONGEST:
             raise Error("the packet is too long")
-        _bytes[:size] = packet
-        _length[0] = size
-        if function(handle, _place, _length):
+        held[:size] = packet
+        length[0] = size
+        if function(handle, place, length):
             raise Error("libsrtp refused the packet")
-        plain: bytes = _bytes[: _length[0]]
-        return plain
+        transformed: bytes = held[: length[0]]
+        return transformed
 
     return transform
 
@@ -81,7 +77,7 @@ def _transform(session: Any, function: Any) -> Transform:
 def _session(key: bytes, profile: str, ssrc_type: int) -> Any:
     policy = Policy(key=key, ssrc_type=ssrc_type, srtp_profile=_PROFILES[profile])
     policy.window_size = REPLAY_WINDOW
-    session = _ffi.new("srtp_t *")
-    if _lib.srtp_create(session, policy._policy):
+    session = ffi.new("srtp_t *")
+    if lib.srtp_create(session, policy._policy):
         raise Error("libsrtp refused the keys")
-    return _ffi.gc(session, lambda created: _lib.srtp_dealloc(created[0]))
+    return ffi.gc(session, lambda created: lib.srtp_dealloc(created[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
@@ -43,7 +44,7 @@ class DirectPath:
 
     def __init__(self, family: socket.AddressFamily, heard: Callable[[DirectPath, bytes, Address], None]) -> None:
         self.family = family
-        self.socket = UdpSocket(family, lambda data, source: heard(self, data, source))
+        self.socket = UdpSocket(family, functools.partial(heard, self))
         self.send = self.socket.send
 
     def reaches(self, address: Address) -> bool:

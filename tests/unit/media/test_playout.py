@@ -290,10 +290,11 @@ def test_pace_takes_a_lead_that_every_packet_has_for_a_backlog() -> None:
     pace = Pace(0.01, 0.0)
     pace.passed(0.08, 0.0)
     early = []
-    for n in range(1, 80):
+    for n in range(1, 140):
         now = 0.02 * n
-        early.append(pace.early(now))
-        dropped = 0.01 if early[-1] else 0.0
-        pace.passed(0.02 - dropped, now, dropped)
+        early.append(pace.passed(0.02, now))
+        if early[-1]:
+            pace.dropped(0.01)
+    assert not any(early[:98])  # in the first second something came without a lead: what brought it
     assert sum(early) == 6  # 60 ms, 10 ms each
-    assert not any(early[60:])
+    assert not any(early[110:])
