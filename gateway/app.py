@@ -239,7 +239,9 @@ def _use_cases(
         calls_of=gateway.board.calls_of if gateway else lambda account_id: 0,
     )
     handovers = Handovers(store, roster, accounts, notices, settings.control.admits)
-    calls = Calls(store, roster, (lambda: _living(gateway)) if gateway else None)
+    calls = Calls(
+        store, roster, (lambda: _living(gateway)) if gateway else None, gateway.pool.look if gateway else None
+    )
     by_administrators = settings.control.routing_by == "administrators"
     routings = Routings(store, roster, gateway.provisioner if gateway else None, by_administrators=by_administrators)
     return UseCases(accounts, lines, calls, handovers, subscriptions, recommendations, notices, routings)

@@ -59,7 +59,7 @@ async def calls_screen(visit: Visit, house: UseCases, asked: CallsOf) -> Screen:
     limit = (page + 1) * PAGE + 1
     records = await house.calls.records(visit.asker, account_id=asked.session or None, limit=limit)
     shown, more = records[page * PAGE : (page + 1) * PAGE], len(records) == limit
-    living = [one for one in house.calls.living(visit.asker) if asked.session in (0, one.record.account_id)]
+    living = [one for one in await house.calls.living_audio(visit.asker) if asked.session in (0, one.record.account_id)]
     turns = [
         button("◀️", CallsOf(session=asked.session, page=page - 1)) if page else None,
         button("▶️", CallsOf(session=asked.session, page=page + 1)) if more else None,
@@ -143,7 +143,7 @@ def _audio(words: Words, record: CallRecord) -> Html:
             words("call-spare-engine") if media.spare_for else "",
             by="\n",
         ),
-        *(f"⚠️ {words.word(fault)}" for fault in audio_faults(record)),
+        *(f"⚠️ {words.word(fault)}" for fault in audio_faults(media, record.talk_s)),
     )
 
 
@@ -171,7 +171,14 @@ def _line(words: Words, call: LiveCall) -> Html:
     since = record.answered_at or record.offered_at
     seconds = (dt.datetime.now(dt.UTC) - since).total_seconds()
     line = words("call-living", what=label(record), state=words.word(call.state), clock=clock(seconds))
-    return joined(line, f"🔐 {call.emoji}" if call.emoji else "", by="\n")
+    talk_s = seconds if record.answered_at else 0.0
+    faults = audio_faults(call.audio, talk_s) if call.audio is not None else ()
+    return joined(
+        line,
+        f"🔐 {call.emoji}" if call.emoji else "",
+        *(f"⚠️ {words.word(fault)}" for fault in faults),
+        by="\n",
+    )
 
 
 def _to_calls(words: Words) -> Button:

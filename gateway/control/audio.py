@@ -5,8 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from gateway.call.model import CallRecord
-from gateway.media.model import DirectionCounters
+from gateway.media.model import DirectionCounters, MediaReport
 
 #: Nobody talks for so long without a packet; shorter calls tell nothing.
 TALK_S: Final = 5.0
@@ -34,11 +33,10 @@ def loss(counted: DirectionCounters) -> float:
     return counted.lost / (counted.packets + counted.lost) if counted.lost else 0.0
 
 
-def audio_faults(record: CallRecord) -> tuple[AudioFault, ...]:
-    """In a conversation, the worst first; none of a call that was not one, or whose counters are not known."""
-    if record.talk_s < TALK_S or not record.media.counted:
+def audio_faults(media: MediaReport, talk_s: float) -> tuple[AudioFault, ...]:
+    """In a conversation of this length, the worst first; none of a short one, or whose counters are not known."""
+    if talk_s < TALK_S or not media.counted:
         return ()
-    media = record.media
     from_pbx, from_user = media.to_telegram, media.to_sip
     found = {
         AudioFault.NOTHING_FROM_PBX: not from_pbx.packets,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import dataclasses
 import datetime as dt
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from gateway.call.model import CallRecord
@@ -13,12 +15,14 @@ from gateway.control.asking import Asker, NotFoundError, Operator
 from gateway.control.audio import audio_faults
 from gateway.control.roster import Roster
 from gateway.control.views import LiveCall
+from gateway.media.model import MediaReport
 from gateway.storage.store import Store
 
 RECORDS_MAX: Final = 10_000
 
-#: Where a gateway runs.
+#: Where a gateway runs: the calls that live now, and what the audio of one is like so far, by its id.
 Living = Callable[[], Iterable[LiveCall]]
+Look = Callable[[str], Awaitable[MediaReport]]
 
 _COUNTED: Final = ("packets", "first_ms", "lost", "late", "concealed_ms", "filled_ms", "dropped_ms")
 _COLUMNS: Final = (
@@ -33,10 +37,11 @@ _COLUMNS: Final = (
 class Calls:
     """Use-cases of calls. Each takes who asks; an administrator sees those of the accounts that are his now."""
 
-    def __init__(self, store: Store, roster: Roster, living: Living | None) -> None:
+    def __init__(self, store: Store, roster: Roster, living: Living | None, look: Look | None = None) -> None:
         self._store = store
         self._roster = roster
         self._living = living
+        self._look = look
 
     def living(self, asker: Asker) -> list[LiveCall]:
         """The calls that live now, the oldest first."""
@@ -44,6 +49,14 @@ class Calls:
         calls = self._living() if self._living is not None else ()
         seen = [call for call in calls if own is None or call.record.account_id in own]
         return sorted(seen, key=lambda call: call.record.offered_at)
+
+    async def living_audio(self, asker: Asker) -> list[LiveCall]:
+        """The same, with what their audio is like so far."""
+        calls = self.living(asker)
+        if self._look is None:
+            return calls
+        audio = await asyncio.gather(*(self._look(call.record.call_id) for call in calls))
+        return [dataclasses.replace(call, audio=report) for call, report in zip(calls, audio, strict=True)]
 
     async def records(
         self, asker: Asker, *, account_id: int | None = None, since: dt.datetime | None = None, limit: int = 50
@@ -83,7 +96,7 @@ def as_csv(records: Iterable[CallRecord]) -> str:
             *(one.call_id, one.direction.value, one.account_id, one.line_id, one.caller, one.dialled),
             *(one.telegram_user_id, _moment(one.offered_at), _moment(one.answered_at), _moment(one.ended_at)),
             *(round(one.talk_s, 1), one.state.value, one.ending.cause.value, one.ending.detail, one.ended_by),
-            *(one.format.value if one.format else None, " ".join(audio_faults(one))),
+            *(one.format.value if one.format else None, " ".join(audio_faults(media, one.talk_s))),
             *(media.engine, media.version, media.path, media.spare_for),
             *(media.rtt_ms, media.jitter_ms, media.loss_sent),
             *(

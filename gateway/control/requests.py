@@ -103,7 +103,7 @@ class ListCalls(Request[list[CallRecord]]):
 
 @dataclass(frozen=True)
 class ListLiveCalls(Request[list[LiveCall]]):
-    pass
+    audio: bool = False
 
 
 @dataclass(frozen=True)

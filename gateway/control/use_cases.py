@@ -127,7 +127,7 @@ async def _(request: ListCalls, house: UseCases) -> list[CallRecord]:
 
 @_do.register
 async def _(request: ListLiveCalls, house: UseCases) -> list[LiveCall]:
-    return house.calls.living(_OPERATOR)
+    return await house.calls.living_audio(_OPERATOR) if request.audio else house.calls.living(_OPERATOR)
 
 
 @_do.register

@@ -8,6 +8,7 @@ from typing import Final
 
 from gateway.call.model import Account, CallRecord, CallState, Line, Transport
 from gateway.control.chat_settings import ChatSettings
+from gateway.media.model import MediaReport
 from gateway.provisioning.recipes import Recipe
 from gateway.provisioning.state import LineState
 from gateway.storage.model import Handover, Subscription
@@ -119,8 +120,10 @@ class LiveCall:
     Attributes:
         record: What is known of it so far.
         emoji: The four pictures of its key, once it has one. If the Telegram user sees others, somebody sits between.
+        audio: What its audio is like so far, where that was asked for.
     """
 
     record: CallRecord
     state: CallState
     emoji: str = ""
+    audio: MediaReport | None = None

@@ -18,6 +18,7 @@ import structlog
 
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import wire
+from gateway.media.model import MediaReport
 from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
 
@@ -109,6 +110,11 @@ class MediaPool:
         if len(self._workers) < self._settings.most_workers and all(worker.calls for worker in self._workers):
             self._add_worker()  # so that one is ready when the next call comes
         return call
+
+    async def look(self, call_id: str) -> MediaReport:
+        """What a call's audio is like so far; a report that is not `counted` when nobody can tell."""
+        call = next((worker.calls[call_id] for worker in self._workers if call_id in worker.calls), None)
+        return await call.look() if call is not None else MediaReport(counted=False)
 
     def _add_worker(self) -> _Worker:
         worker = _Worker(self._settings)

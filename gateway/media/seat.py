@@ -94,6 +94,15 @@ class MediaCall:
     async def lost(self) -> Ending:
         return await asyncio.shield(self._lost)
 
+    async def look(self) -> MediaReport:
+        """What the audio is like so far; one that is not `counted` when the worker can't tell."""
+        answer = self._answers.get("looked") or self._ask("look", "looked")
+        try:
+            async with asyncio.timeout(self._settings.answer_s):
+                return wire.unpack_report((await asyncio.shield(answer))["report"])
+        except (CallError, TimeoutError):
+            return MediaReport(counted=False)
+
     async def close(self) -> MediaReport:
         if self._over is None:
             self._tell("close")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import functools
 import gc
 import itertools
@@ -172,6 +173,13 @@ class WorkerCall:
         # The loop's clock counts milliseconds: without one more, it would ring early, and in vain.
         self._timers[then] = self._loop.call_at(when + 0.001, then)
 
+    def report(self) -> MediaReport:
+        """What the audio is like so far."""
+        report = copy.deepcopy(self._report)
+        if self._telegram is not None:
+            self._telegram.statistics().add_to(report)
+        return report
+
     def stop(self) -> MediaReport:
         """Stop the audio at once. What is left to do is `close`."""
         for timer in self._timers.values():
@@ -221,6 +229,10 @@ class Worker:
                 self._connecting[call_id] = self._start("connect", call_id, connecting)
             case "close":
                 self._start("close", call_id, self._close(call_id))
+            case "look":
+                if call := self._calls.get(call_id):
+                    report = wire.pack_report(call.report())
+                    self._tell({"event": "looked", "call": call_id, "report": report})
             case "aim":
                 if call := self._calls.get(call_id):
                     call.aim(RtpAddress(message["host"], message["port"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.call.model import CallRecord, Direction
@@ -32,7 +34,7 @@ def ended(records: list[CallRecord]) -> Table:
             f"{record.talk_s:.0f} s",
             record.ending.cause.value,
             record.ending.detail,
-            _faults(record) or _carried_by(record.media),
+            _faults(record.media, record.talk_s) or _carried_by(record.media),
         )
         for record in records
     ]
@@ -41,20 +43,31 @@ def ended(records: list[CallRecord]) -> Table:
 
 def audio(records: list[CallRecord]) -> Table:
     """What the audio was like of those that were answered."""
+    answered = [record for record in records if record.answered_at is not None]
+    return _audio((record, record.media, record.talk_s) for record in answered)
+
+
+def living_audio(calls: list[LiveCall]) -> Table:
+    """What the audio is like so far of those that are up now."""
+    now = dt.datetime.now(dt.UTC)
+    return _audio(
+        (call.record, call.audio, (now - call.record.answered_at).total_seconds())
+        for call in calls
+        if call.audio is not None and call.record.answered_at is not None
+    )
+
+
+def _audio(calls: Iterable[tuple[CallRecord, MediaReport, float]]) -> Table:
     rows = [
         (
             *_who(record),
-            f"{record.talk_s:.0f} s",
-            _faults(record) or ("ok" if record.media.counted else "unknown"),
-            *(
-                _came(way) if record.media.counted else "unknown"
-                for way in (record.media.to_telegram, record.media.to_sip)
-            ),
-            _network(record.media),
-            _carried_by(record.media),
+            f"{talk_s:.0f} s",
+            _faults(media, talk_s) or ("ok" if media.counted else "unknown"),
+            *(_came(way) if media.counted else "unknown" for way in (media.to_telegram, media.to_sip)),
+            _network(media),
+            _carried_by(media),
         )
-        for record in records
-        if record.answered_at is not None
+        for record, media, talk_s in calls
     ]
     headings = ("when", "way", "caller", "dialled", "talked", "audio")
     return (*headings, "packets from the PBX", "packets from the user", "to the user", "carried by"), rows
@@ -71,8 +84,8 @@ def _who(record: CallRecord) -> tuple[str, ...]:
     return when, _WAYS[record.direction], record.caller, record.dialled
 
 
-def _faults(record: CallRecord) -> str:
-    return "; ".join(_FAULTS[fault] for fault in audio_faults(record))
+def _faults(media: MediaReport, talk_s: float) -> str:
+    return "; ".join(_FAULTS[fault] for fault in audio_faults(media, talk_s))
 
 
 def _came(counted: DirectionCounters) -> str:

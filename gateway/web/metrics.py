@@ -142,7 +142,7 @@ class Metrics:
             self._concealed.labels(to).inc(counted.concealed_ms / 1000)
             self._filled.labels(to).inc(counted.filled_ms / 1000)
             self._dropped.labels(to).inc(counted.dropped_ms / 1000)
-        for fault in audio_faults(record):
+        for fault in audio_faults(media, record.talk_s):
             if fault in _DEAF:
                 self._one_way.labels(_DEAF[fault]).inc()
 

@@ -130,6 +130,7 @@ async def test_operator_connects_an_account_and_a_pbx_and_calls_go_both_on_and_o
         live = await operator.run("calls", "--live")
         assert "→ Telegram" in live
         assert emoji_of(await anna.wait("connected")) in live
+        assert "tgcall" in await operator.run("calls", "--live", "--audio")
         # SIGTERM: the call goes on, new ones are refused, and the end of the call is the end of the gateway.
         gateway.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)

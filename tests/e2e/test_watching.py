@@ -93,6 +93,16 @@ async def test_a_live_call_has_the_emoji_that_the_user_sees(stage: Stage, way: D
         assert live.state is CallState.UP
         assert live.emoji == emoji_of(report)
         assert len(live.emoji.split(" ")) == 4
+        await asyncio.sleep(1.0)
+        [live] = await stage.gateway.calls.living_audio(OPERATOR)
+        assert live.audio is not None
+        assert live.audio.engine == "tgcall"
+        assert live.audio.path == "direct"
+        assert live.audio.to_telegram.packets > 25
+        assert live.audio.to_sip.packets > 10
+        [again] = await stage.gateway.calls.living_audio(OPERATOR)  # to look changes nothing
+        assert again.audio is not None
+        assert again.audio.to_sip.lost == live.audio.to_sip.lost == 0
         await call.hang_up()
     await stage.nothing_left()
     assert not stage.gateway.telegram.key_emoji(live.record.call_id)

@@ -402,6 +402,24 @@ def datagrams_sent() -> int:
 
 
 @each_engine
+async def test_a_call_may_be_looked_at_while_it_lives(pool: MediaPool, users: Users) -> None:
+    talk = await connect(pool, users, 1)
+    async with talking(talk):
+        await talk.hear_each_other()
+        first, second = await asyncio.gather(pool.look("call1"), pool.look("call1"))
+        assert first == second
+        assert first.engine == pool.engine
+        assert 0 < first.to_telegram.packets <= talk.channel.sent
+        assert first.to_sip.packets > 0
+        await talk.hear_each_other()
+    report = await talk.call.close()
+    assert report.to_telegram.packets > first.to_telegram.packets
+    assert report.to_sip.lost == first.to_sip.lost == 0  # the first look was not counted twice
+    for nobody in ("call1", "call99"):
+        assert not (await pool.look(nobody)).counted
+
+
+@each_engine
 async def test_media_may_be_closed_in_any_state_and_any_number_of_times(pool: MediaPool, users: Users) -> None:
     untouched = pool.place("untouched")
     assert (await untouched.close()).to_sip.packets == 0

@@ -1,24 +1,18 @@
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import pytest
 
-from gateway.call.model import CallRecord, Direction
 from gateway.control.audio import AudioFault, audio_faults
 from gateway.media.model import DirectionCounters, MediaReport
 
 F = AudioFault
 
 
-def talked(seconds: float, **media: Any) -> CallRecord:
-    at = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
-    record = CallRecord("c", Direction.SIP_TO_TELEGRAM, 1, 1, "100", "+7999", at, answered_at=at)
-    record.ended_at = at + dt.timedelta(seconds=seconds)
+def report(**media: Any) -> MediaReport:
     both = {"to_telegram": DirectionCounters(packets=3000), "to_sip": DirectionCounters(packets=1000)}
-    record.media = MediaReport(**both | media)
-    return record
+    return MediaReport(**both | media)
 
 
 def came(packets: int = 1000, **counters: int) -> DirectionCounters:
@@ -43,12 +37,8 @@ def came(packets: int = 1000, **counters: int) -> DirectionCounters:
     ],
 )
 def test_what_was_wrong_is_told_by_what_was_counted(media: dict[str, Any], faults: tuple[AudioFault, ...]) -> None:
-    assert audio_faults(talked(60, **media)) == faults
+    assert audio_faults(report(**media), 60.0) == faults
 
 
 def test_a_call_of_a_moment_tells_nothing() -> None:
-    silent = {"to_telegram": came(0), "to_sip": came(0)}
-    assert audio_faults(talked(2, **silent)) == ()
-    never_answered = talked(60, **silent)
-    never_answered.answered_at = None
-    assert audio_faults(never_answered) == ()
+    assert audio_faults(report(to_telegram=came(0), to_sip=came(0)), 2.0) == ()
