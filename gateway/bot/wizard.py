@@ -212,6 +212,7 @@ async def back_to_password(
 @router.callback_query(Wizard.filter(F.step == WizardStep.PAGE))
 async def open_page(_event: object, visit: Visit, house: UseCases, links: PasswordLinks | None) -> Screen:
     """Show a link to the page for the password, and go on once it was typed there."""
+    await visit.live.stop_menu(visit.user.id)  # it follows the link that is void now
     needed = await _needed_before(visit)
     link = links.make(visit.asker, needed.hint, visit.words.language) if links is not None else None
     if links is None or link is None:

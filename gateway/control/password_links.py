@@ -109,10 +109,15 @@ class PasswordLinks:
         return login if login is not None and login.step in (Step.PASSWORD, Step.RECOVERY) else None
 
     def make(self, asker: Administrator, hint: str, language: str) -> PasswordLink | None:
-        """A link for the login that he holds; those that he had are void. None when no password is wanted there."""
+        """A link for the login that he holds. None when no password is wanted there.
+
+        The one that he had is void; unless a password is just being tried by it: then it is that one.
+        """
         if (login := self.wanted_by(asker)) is None:
             return None
         for digest, old in tuple(self._links.items()):
+            if old.asker == asker and old.login is login and old.turn.locked():
+                return old
             if old.asker == asker:
                 self._drop(digest)
         link = PasswordLink(secrets.token_urlsafe(TOKEN_BYTES), secrets.token_urlsafe(16), asker, login, hint, language)

@@ -19,7 +19,7 @@ from gateway.sandbox.world import User
 from gateway.sip.listen import free_port
 from gateway.web.pages import pages
 from gateway.web.settings import WebSettings
-from tests.integration.bot.town import Boss, Town
+from tests.integration.bot.town import Boss, Town, eventually
 
 PASSWORD = "tea at five, пять & <more>"
 
@@ -298,6 +298,20 @@ async def test_a_form_that_is_sent_twice_at_once_connects_once(town: Town, boss:
         await asyncio.gather(page.type(PASSWORD), twice.type(PASSWORD))
         assert "The account is connected" in page.html
         assert "The account is connected" in twice.html
+    await boss.chat.see("Recommended settings")
+    assert devices(town, user) == 1
+
+
+async def test_a_link_by_which_a_password_is_just_tried_is_not_replaced(town: Town, boss: Boss) -> None:
+    user = town.somebody(password=PASSWORD)
+    await asked_for_password(town, boss, user)
+    late = town.sandbox.fault("auth.checkPassword", kind="delay", delay_s=1.5, times=1)
+    async with browser(await link_of(boss)) as page:
+        typing = asyncio.create_task(page.type(PASSWORD))
+        await eventually(lambda: late.happened > 0)
+        await boss.go("Back")
+        assert await link_of(boss) == page.url
+        assert "The account is connected" in await typing
     await boss.chat.see("Recommended settings")
     assert devices(town, user) == 1
 
