@@ -10,7 +10,7 @@ from gateway.call.model import CallRecord, CallState, Direction
 from gateway.demo.world import phone_on
 from gateway.errors import Ending, HangupCause
 from gateway.media.model import AudioFormat, DirectionCounters, MediaReport
-from tests.integration.bot.town import OPERATOR, Boss, Town
+from tests.integration.bot.town import OPERATOR, Boss, Town, eventually
 from tests.user_app import emoji_of
 
 
@@ -128,6 +128,7 @@ async def test_a_call_that_is_up_shows_its_key_to_be_compared(town: Town, boss: 
             call = phone.call(f"+{robot.user.phone}")
             await call.answered()
             report = await robot.wait("connected")
+            await eventually(lambda: [one.state for one in town.gateway.board.calls.values()] == [CallState.UP])
             screen = await boss.chat.send("/calls")
             assert "One call now" in screen.text
             assert "– up" in screen.text
@@ -137,4 +138,5 @@ async def test_a_call_that_is_up_shows_its_key_to_be_compared(town: Town, boss: 
             await robot.wait("ended")
     finally:
         await robot.remove()
+    await eventually(lambda: not town.gateway.board.calls)
     assert "🔐" not in (await boss.chat.send("/calls")).text
