@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import psutil
 from telethon.sessions import StringSession
 
 from gateway import log
@@ -97,10 +98,14 @@ async def _run(sessions: int, presses: int, edits: int) -> list[Row]:
                 _served(sandbox, bot, state, sessions) as served,
                 Person(sandbox.client(boss), patience_s=10) as person,
             ):
+                starting = _worked_s(served.process.pid)
                 chat = await person.chat("siptg_bot")
                 seen = await _press(chat, presses)
                 handled, served.handled_ms = served.handled_ms, []
+                before = _worked_s(served.process.pid)
                 edited = await _edit(chat, edits)
+                after = _worked_s(served.process.pid)
+                node, asterisk = ((now - then) * 1000 / edits for now, then in zip(after, before, strict=True))
     size = {"sessions": sessions, "lines": sessions * LINES_EACH}
     return [
         _row("a press handled, p95", _p95(handled), "ms", presses=len(handled), **size),
@@ -108,8 +113,12 @@ async def _run(sessions: int, presses: int, edits: int) -> list[Row]:
         _row("a press until its screen is seen, p95", _p95(seen), "ms", presses=len(seen), **size),
         _row("a line's edit live in Asterisk and seen, p95", _p95(edited), "ms", edits=len(edited), **size),
         _row("a line's edit live in Asterisk and seen, median", float(np.median(edited)), "ms", edits=edits, **size),
+        _row("a line's edit, processor time of the node", node, "ms", edits=edits, **size),
+        _row("a line's edit, processor time of Asterisk", asterisk, "ms", edits=edits, **size),
         _row("start until the gateway is up", served.up_s, "s", **size),
         _row("start until all sessions are online", served.online_s, "s", **size),
+        _row("start until all are online, processor time of the node", starting[0], "s", **size),
+        _row("start until all are online, processor time of Asterisk and worker", starting[1], "s", **size),
     ]
 
 
@@ -204,6 +213,13 @@ async def _edit(chat: Chat, edits: int) -> list[float]:
         await chat.forge(LineSet(id=1, field="codecs", value=codecs).pack().encode())
         took.append((time.monotonic() - began) * 1000)
     return took
+
+
+def _worked_s(pid: int) -> tuple[float, float]:
+    """Processor time of the node, and of what it has started, so far: other work on the machine does not change it."""
+    node = psutil.Process(pid)
+    own, others = node.cpu_times(), [one.cpu_times() for one in node.children(recursive=True)]
+    return own.user + own.system, sum(time.user + time.system for time in others)
 
 
 def _p95(values: list[float]) -> float:
