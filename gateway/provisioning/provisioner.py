@@ -31,7 +31,7 @@ from gateway.provisioning.state import (
     registration_complaint,
     state_of,
 )
-from gateway.provisioning.strangers import Strangers, source_of
+from gateway.provisioning.strangers import Strangers, source_of, wrong_address
 
 log = structlog.get_logger(__name__)
 
@@ -391,16 +391,12 @@ class Provisioner:
             self._complaints[line.id] = f"An attempt to register from {source} was refused: {reason}."
             self._tell(line.id)
         elif line.kind is LineKind.TRUNK and event["event"] == "FailedACL":
-            self._warn(line, source)
+            self._warn(line, wrong_address(source))
 
-    def _warn(self, line: Line, source: str) -> None:
-        if line.id not in self._lines:
-            return
-        self._warnings[line.id] = (
-            f"A call from {source} was refused: it is not one of the line's addresses. If it is your PBX's, add it to"
-            " the trusted IPs."
-        )
-        self._tell(line.id)
+    def _warn(self, line: Line, why: str) -> None:
+        if line.id in self._lines:
+            self._warnings[line.id] = why
+            self._tell(line.id)
 
     async def _learn_contacts(self, ami: Ami) -> None:
         """What Asterisk knew before we came; no event tells it. Only an endpoint's own listing has fixed contacts."""

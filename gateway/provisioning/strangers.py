@@ -23,7 +23,7 @@ class Strangers:
 
     Args:
         lines: The lines as they are now.
-        tell: Given a trunk, and the address that it is not known by.
+        tell: Given a trunk, and why a call was not known as one of its own, in a sentence.
     """
 
     def __init__(self, lines: Callable[[], Iterable[Line]], tell: Callable[[Line, str], None]) -> None:
@@ -43,15 +43,15 @@ class Strangers:
                 timer.cancel()
             return
         source = source_of(event)
-        near = [line for line in self._lines() if is_near(line, source)]
-        if near and session not in self._challenged:
+        complaints = [(line, why) for line in self._lines() if (why := complaint(line, source))]
+        if complaints and session not in self._challenged:
             later = asyncio.get_running_loop().call_later
-            self._challenged[session] = later(LOGIN_S, self._unknown, session, near, source)
+            self._challenged[session] = later(LOGIN_S, self._unknown, session, complaints)
 
-    def _unknown(self, session: str, lines: Iterable[Line], source: str) -> None:
+    def _unknown(self, session: str, complaints: Iterable[tuple[Line, str]]) -> None:
         self._challenged.pop(session, None)
-        for line in lines:
-            self._tell(line, source)
+        for line, why in complaints:
+            self._tell(line, why)
 
 
 def source_of(event: Fields) -> str:
@@ -59,18 +59,29 @@ def source_of(event: Fields) -> str:
     return "/".join(event.get("remoteaddress", "").split("/")[2:3])
 
 
-def is_near(line: Line, source: str) -> bool:
-    """Whether an address is next to those that a trunk is known by."""
-    if line.kind is not LineKind.TRUNK or not line.enabled or line.header:
-        return False
+def complaint(line: Line, source: str) -> str:
+    """Why a call from there was not known as the trunk's; empty where it was hardly meant to be."""
     stranger = _address(source)
-    known = [_address(one.partition("/")[0]) for one in sources(line)]
-    return stranger is not None and any(
-        own is not None
-        and own.version == stranger.version
-        and stranger in ip_network(f"{own}/{_NEIGHBOURHOOD[own.version]}", strict=False)
-        for own in known
+    if line.kind is not LineKind.TRUNK or not line.enabled or stranger is None:
+        return ""
+    if line.header:
+        own = any(stranger in ip_network(one) for one in sources(line) if _address(one.partition("/")[0]))
+        return f"A call from {source} was refused: it does not have the header “{line.header}”." if own else ""
+    return wrong_address(source) if any(_is_near(stranger, one) for one in sources(line)) else ""
+
+
+def wrong_address(source: str) -> str:
+    return (
+        f"A call from {source} was refused: it is not one of the line's addresses. If it is your PBX's, add it to the"
+        " trusted IPs."
     )
+
+
+def _is_near(stranger: IPv4Address | IPv6Address, known: str) -> bool:
+    own = _address(known.partition("/")[0])
+    if own is None or own.version != stranger.version:
+        return False
+    return stranger in ip_network(f"{own}/{_NEIGHBOURHOOD[own.version]}", strict=False)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

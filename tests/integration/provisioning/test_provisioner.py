@@ -135,11 +135,12 @@ async def test_a_call_from_next_to_a_trunk_is_refused_and_that_is_said(
     pbx = await open_client("127.0.0.1")
     far = trunk(64, 5999, host="127.0.9.1")
     lines = [pbx_line(63), trunk(65, 5999, host="127.0.0.77"), far, trunk(66, 5999, host="127.0.0.78", header="X-L: a")]
+    lines.append(trunk(67, pbx.port, host="127.0.0.1", header="X-L: b"))
     await provisioner.apply(lines)
     await reached(provisioner, 63, LineHealth.DOWN)
     assert await pbx.register("line63", "Right-1") == 200  # whoever has a login is no stranger
     await asyncio.sleep(2.2)
-    assert [state.warning for state in provisioner.states.values()] == [""] * 4
+    assert [state.warning for state in provisioner.states.values()] == [""] * 5
     assert await pbx.invite() == 401
     assert await pbx.invite("600", "1", None, "X-L: a") == 401
     await reached(provisioner, 65, LineHealth.DOWN, "does not answer")
@@ -149,6 +150,7 @@ async def test_a_call_from_next_to_a_trunk_is_refused_and_that_is_said(
     assert provisioner.states[65].warning.startswith("A call from 127.0.0.1 was refused: it is not one")
     assert provisioner.states[66].warning.startswith("A call from 127.0.0.1 was refused: it is not one")
     assert provisioner.states[64].warning == ""
+    assert provisioner.states[67].warning.endswith("it does not have the header “X-L: b”.")
     await provisioner.apply(
         [dataclasses.replace(one, trusted=("127.0.0.1",)) if one.id == 65 else one for one in lines]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.call.model import Line
-from gateway.provisioning.strangers import is_near, source_of
+from gateway.provisioning.strangers import complaint, source_of
 from tests.unit.provisioning.lines import our_line, pbx_line, trunk
 
 
@@ -21,12 +21,16 @@ from tests.unit.provisioning.lines import our_line, pbx_line, trunk
         (trunk(1, 5060, host="192.0.2.10"), "", False),
         (trunk(1, 5060, host="192.0.2.10", enabled=False), "192.0.2.200", False),
         (trunk(1, 5060, host="192.0.2.10", header="X-Line: a"), "192.0.2.200", False),
+        (trunk(1, 5060, host="192.0.2.10", header="X-Line: a"), "192.0.2.10", True),
+        (trunk(1, 5060, host="192.0.2.10", header="X-Line: a", trusted=("192.0.2.192/26",)), "192.0.2.200", True),
         (our_line(1, 5060), "127.0.0.1", False),
         (pbx_line(1, trusted=("192.0.2.10",)), "192.0.2.200", False),
     ],
 )
 def test_a_trunk_is_told_of_strangers_next_to_its_own_addresses(line: Line, source: str, is_his: bool) -> None:
-    assert is_near(line, source) is is_his
+    why = complaint(line, source)
+    assert bool(why) is is_his
+    assert ("it does not have the header “X-Line: a”" in why) is (is_his and bool(line.header))
 
 
 def test_the_source_is_read_of_asterisk_s_address() -> None:
