@@ -40,6 +40,14 @@ def mask_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def escape_fields(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """A structlog processor: what somebody wrote is no further line of the log, and moves no terminal's cursor."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and name not in ("exception", "stack"):
+            event[name] = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in value)
+    return event
+
+
 def configure(level: str = "info", style: Literal["console", "json"] = "console") -> None:
     """Set up logging for this process: structlog's events and the libraries' own, on standard error.
 
@@ -58,7 +66,8 @@ def configure(level: str = "info", style: Literal["console", "json"] = "console"
             structlog.processors.JSONRenderer(),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]
+        console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)
+        last = [escape_fields, console]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
