@@ -143,7 +143,7 @@ class Dtls:
 
     def receive(self, packet: bytes) -> list[bytes]:
         """Take a packet; answer the application data in it."""
-        if self.state not in (DtlsState.HANDSHAKE, DtlsState.OPEN):
+        if not packet or self.state not in (DtlsState.HANDSHAKE, DtlsState.OPEN):
             return []
         self._ssl.bio_write(packet)
         if self.state is DtlsState.HANDSHAKE:
