@@ -71,16 +71,24 @@ class CheapUsers:
 
     def dial(self, number: int, rate_hz: int, version: str = library_versions()[0]) -> Call:
         """Begin a call with the subject."""
-        key = os.urandom(256)
+        key, versions = os.urandom(256), [version]
+        # The subject first: what it is told of a call that it does not know is lost.
+        self._subject.join(
+            number,
+            key,
+            outgoing=False,
+            versions=versions,
+            on_signal=lambda blob: call.hear_signal(blob),  # noqa: PLW0108  # there is no call yet
+            rate_hz=rate_hz,
+        )
         call = self._engine.call(
             key=key,
             outgoing=True,
-            versions=[version],
+            versions=versions,
             rate_hz=8000,
             send_signal=lambda blob: self._subject.hear_signal(number, blob),
             on_audio=lambda _: None,
         )
-        self._subject.join(number, key, outgoing=False, versions=[version], on_signal=call.hear_signal, rate_hz=rate_hz)
         self.calls.append(call)
         return call
 

@@ -1,6 +1,6 @@
 """How speech sounds after a Telegram call, as PESQ has it: our engine and ntgcalls, each talking to ntgcalls.
 
-Clean and with loss, which a model of a reflector in between makes. Two voices, several times, in several calls at once,
+Clean, with loss and with jitter, which a model of a reflector in between makes. Two voices, several times, in several calls at once,
 for what is lost is luck. Needs the package `pesq`, which is built with a C compiler and therefore not among those that
 the project installs; without it there is nothing to tell.
 """
@@ -34,7 +34,9 @@ _LEARNT_S: Final = 12.0
 _JUDGED_S: Final = 30.0
 _PAUSE_S: Final = 0.5
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
-_LOADS: Final = [(rate_hz, loss) for rate_hz in (8000, 16_000) for loss in (0.0, 0.02, 0.05, 0.10)]
+#: Share of packets lost, and by how much the others may be late.
+_NETWORKS: Final = [(0.0, 0.0), (0.02, 0.0), (0.05, 0.0), (0.10, 0.0), (0.0, 0.06)]
+_LOADS: Final = [(rate_hz, *network) for rate_hz in (8000, 16_000) for network in _NETWORKS]
 
 
 def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float]:
@@ -69,7 +71,7 @@ async def _connect(near: Users, far: Users, number: int, server: Server, rate_hz
         await asyncio.gather(near.connected(number), far.connected(number))
 
 
-async def _between(subject: str, rate_hz: int, loss: float, pesq: Any) -> list[Row]:
+async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float, pesq: Any) -> list[Row]:
     async with contextlib.AsyncExitStack() as stack:
         near, far = [await stack.enter_async_context(Users.open(module)) for module in (subject, NTGCALLS)]
         calls = range(1, _CALLS + 1)
@@ -79,7 +81,7 @@ async def _between(subject: str, rate_hz: int, loss: float, pesq: Any) -> list[R
         said = np.concatenate([part for sentence in sentences for part in (sentence, pause)])
         for number, reflector in zip(calls, reflectors, strict=True):
             await _connect(near, far, number, reflector.server(1), rate_hz)
-            reflector.loss = loss
+            reflector.loss, reflector.jitter_s = loss, jitter_s
             if subject == OURS:
                 await near.ask("keep", number)
             for users in (near, far):
@@ -96,14 +98,15 @@ async def _between(subject: str, rate_hz: int, loss: float, pesq: Any) -> list[R
                 heard = await listener.heard(number)
                 for sentence in sentences:
                     judged += scores(heard, sentence, rate_hz, pesq)
-            parameters = {"engine": _NAMES[subject], "rate": rate_hz, "loss": f"{loss:.0%}", "of": len(judged)}
+            network = {"loss": f"{loss:.0%}", "jitter": f"{1000 * jitter_s:.0f} ms"}
+            parameters = {"engine": _NAMES[subject], "rate": rate_hz, **network, "of": len(judged)}
             value = float(np.mean(judged)) if judged else float("nan")
             rows.append({"name": f"PESQ {way}", "value": value, "unit": "MOS", **parameters})
         return rows
 
 
-async def _all(rate_hz: int, loss: float, pesq: Any) -> list[Row]:
-    results = await asyncio.gather(*(_between(subject, rate_hz, loss, pesq) for subject in (OURS, NTGCALLS)))
+async def _all(rate_hz: int, loss: float, jitter_s: float, pesq: Any) -> list[Row]:
+    results = await asyncio.gather(*(_between(subject, rate_hz, loss, jitter_s, pesq) for subject in (OURS, NTGCALLS)))
     return [row for rows in results for row in rows]
 
 
