@@ -1,8 +1,8 @@
 """How speech sounds after a Telegram call, as PESQ has it: our engine and ntgcalls, each talking to ntgcalls.
 
-Clean, with loss and with jitter, which a model of a reflector in between makes. Two voices, several times, in several calls at once,
-for what is lost is luck. Needs the package `pesq`, which is built with a C compiler and therefore not among those that
-the project installs; without it there is nothing to tell.
+Clean, with loss and with jitter, which a model of a reflector in between makes. Two voices, several times, in several
+calls at once, for what is lost is luck. Needs the package `pesq`, which is built with a C compiler and therefore not
+among those that the project installs; without it there is nothing to tell.
 """
 
 from __future__ import annotations

@@ -42,3 +42,10 @@ async def stage(opened: Stage) -> Stage:
     """The stage, once what earlier tests did on it is over."""
     await opened.nothing_left()
     return opened
+
+
+@pytest.fixture
+def our_engine_first(request: pytest.FixtureRequest) -> None:
+    """For what only our own engine does, or knows of a call."""
+    if request.config.getoption("--engine") == "ntgcalls":
+        pytest.skip("this is about our own engine")

@@ -147,6 +147,7 @@ async def test_lost_answer_to_an_accepted_call_leaves_no_call_behind(stage: Stag
     await next_call_works(stage)
 
 
+@pytest.mark.usefixtures("our_engine_first")
 async def test_user_with_whom_our_engine_fails_is_reached_by_the_other_one(stage: Stage) -> None:
     """What our engine does not speak is refused by it; ntgcalls does not look at it, and connects."""
     seen = len(stage.records)

@@ -48,6 +48,7 @@ async def until_health(stage: Stage, status: str, within_s: float = 20.0) -> dic
     return found
 
 
+@pytest.mark.usefixtures("our_engine_first")
 async def test_a_call_is_seen_while_it_lives_and_counted_when_it_ends(stage: Stage) -> None:
     before = len(stage.records)
     counted = await figure(stage, "media_calls_total", engine="tgcall")
