@@ -130,10 +130,10 @@ def _rtp(data: bytes) -> None:
     receiver = Receiver(8000, lambda at: at)
     with contextlib.closing(receiver):
         receiver.listen_to(Stream(int.from_bytes(data[8:12], "big"), 111))
-        receiver.pull(0.0)
+        receiver.buffer.pull(0.0)
         receiver.hear(data, 0.01)
         for n in range(1, 8):
-            assert len(receiver.pull(n * 0.02)) == 160
+            assert len(receiver.buffer.pull(n * 0.02)) == 160
 
 
 def _opus(data: bytes) -> None:
