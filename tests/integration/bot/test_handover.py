@@ -11,8 +11,8 @@ from tests.integration.bot.town import OPERATOR, Boss, Town
 
 
 async def asked_whom(boss: Boss) -> None:
-    await boss.chat.send("/gateway")
-    await boss.go("Acme", "Hand over")
+    await boss.chat.press("Acme", on=await boss.open("/gateway"))
+    await boss.go("Hand over")
 
 
 async def send_contact(boss: Boss, phone: str) -> None:

@@ -12,8 +12,7 @@ from tests.integration.bot.town import OPERATOR, Boss, Town
 
 
 async def card(boss: Boss, name: str = "Acme") -> None:
-    await boss.chat.send("/gateway")
-    await boss.go(name)
+    await boss.chat.press(name, on=await boss.open("/gateway"))
 
 
 def user_of(town: Town, session: int) -> User:

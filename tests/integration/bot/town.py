@@ -40,6 +40,16 @@ class Boss:
             screen = await self.chat.press(label)
         return screen
 
+    async def open(self, command: str) -> Screen:
+        """Send a command; the screen that answers it, whatever older ones do meanwhile: cards follow what they show."""
+        said = await self.chat.say(command)
+        newer: list[Screen] = []
+        async with asyncio.timeout(self.person.patience_s):
+            while not newer:
+                newer = [screen for screen in self.chat.screens() if screen.message.id > said.id]
+                await asyncio.sleep(0.02)
+        return newer[-1]
+
     async def tap_code(self, code: str) -> None:
         for digit in code:
             await self.chat.press(digit)
