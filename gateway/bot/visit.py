@@ -141,6 +141,7 @@ class Visit:
             above = self.words("complaint" if is_alert else "note", what=text)
             screen = Screen(joined(above, screen.text), screen.rows)
         await self._remember()  # first: what is on the screen was then surely asked
+        before = self.menu.message_id
         if not await self.menu.show(screen):
             if self._press is None:
                 await self.menu.send(screen)  # the same mistake again: he has to see that he was heard
@@ -149,6 +150,9 @@ class Visit:
         await self._close_press()
         if self._asked is not None and self._kept_menu != self.menu.message_id:
             await self._remember()
+        elif self._stays and before != self.menu.message_id:
+            data = await self._state.get_data()
+            await self._state.set_data({**data, _MENU: self.menu.message_id, _PICTURE: self.menu.has_picture})
         if self._draw is not None:
             self.live.own_menu(self.user.id, follow(self.menu, self._draw, screen))
         elif self._work is not None:

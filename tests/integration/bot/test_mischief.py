@@ -92,6 +92,17 @@ async def test_a_command_is_never_an_answer(town: Town, boss: Boss, command: str
     assert town.gateway.lines.show(OPERATOR, line).line.number == ""
 
 
+async def test_a_code_that_is_typed_again_and_again_leaves_one_keypad(town: Town, boss: Boss) -> None:
+    code = await asked_for_code(town, boss, town.somebody())
+    for _ in range(3):
+        before = await boss.chat.screen()
+        await boss.chat.say(code)
+        await boss.chat.see("voids codes that are typed")
+        if "worth nothing now" in before.text:
+            await boss.chat.gone(before)
+    assert len([screen for screen in boss.chat.screens() if "3 of 3" in screen.text]) == 1
+
+
 async def test_cancelling_a_login_leaves_nothing_of_it(town: Town, boss: Boss) -> None:
     user = town.somebody()
     code = await asked_for_code(town, boss, user)
