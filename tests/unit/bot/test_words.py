@@ -203,6 +203,7 @@ OPERATORS = (
 UNSEEN = (
     *("NotFoundError", "SettingsError", "StorageError", "WrongKeyError", "NotImplementedError", "ValueError"),
     *("RuntimeError", "AssertionError", "IllegalMoveError", "BlobError", "MessageError"),
+    "Error",  # libsrtp's, of one packet
 )
 #: Raised where a button can't lead: fields that no screen offers, subscriptions, a program that used the house wrongly.
 UNTRANSLATED = (
