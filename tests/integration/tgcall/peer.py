@@ -20,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from gateway.media.engine import EngineLoop
 from gateway.media.tgcall import Server
 
 Samples = npt.NDArray[np.int16]
@@ -150,7 +151,7 @@ class _Process:
         import ntgcalls
 
         self.library = ntgcalls
-        self.loop = asyncio.get_running_loop()
+        self.loop: EngineLoop = asyncio.get_running_loop()  # type: ignore[assignment]  # made below
         self.telling = threading.Lock()  # the library calls back in threads of its own
         self.native = ntgcalls.NTgCalls()
         self.setting_up = asyncio.Lock()
@@ -242,15 +243,21 @@ class _Process:
         while True:
             ticks += 1
             await asyncio.sleep(max(0.0, start + ticks * 0.01 - self.loop.time()))
-            frames = []
             for number, (samples, at) in list(self.said.items()):
                 frame = self.rates[number] // 100
                 if at == 0:
                     self.said_at[number].append(time.monotonic())
                 self.said[number] = samples, (at + frame) % samples.size
                 pcm = samples[at : at + frame].tobytes()
-                frames.append(self.native.send_external_frame(number, microphone, pcm, self.frame_data))
-            await asyncio.gather(*frames, return_exceptions=True)
+                self.send(number, microphone, pcm)
+
+    def send(self, number: int, microphone: Any, pcm: bytes) -> None:
+        self.loop.at_once = True
+        try:
+            with contextlib.suppress(self.library.BaseRTCException):
+                self.native.send_external_frame(number, microphone, pcm, self.frame_data)
+        finally:
+            self.loop.at_once = False
 
     async def serve(self) -> None:
         self.start("speak", self.speak())
@@ -293,4 +300,5 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    with asyncio.Runner(loop_factory=EngineLoop) as runner:
+        runner.run(_serve())
