@@ -58,10 +58,15 @@ class Mortal:
         )
         assert self._process.stderr is not None
         said = [b""]
-        async with asyncio.timeout(START_S):
-            while b"gateway is up" not in said[-1]:
-                said.append(await self._process.stderr.readline())
-                assert said[-1], f"the gateway ended while starting: {said[-5:]}"
+        try:
+            async with asyncio.timeout(START_S):
+                while b"gateway is up" not in said[-1]:
+                    said.append(await self._process.stderr.readline())
+                    assert said[-1], f"the gateway ended while starting: {said[-5:]}"
+        except BaseException:
+            if self._process.returncode is None:
+                self._process.kill()  # nobody else would
+            raise
         self._drain = asyncio.create_task(self._process.stderr.read())
 
     async def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
