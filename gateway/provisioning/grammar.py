@@ -136,6 +136,8 @@ def header(text: str) -> str:
 
 def codecs(text: str) -> tuple[str, ...]:
     """Codecs in order of preference."""
+    if not text.strip():
+        raise GrammarError("One codec at least must stay, such as “alaw”; take another one in first.")
     chosen = tuple(dict.fromkeys(re.split(r"[\s,]+", text.strip().lower())))
     if all(codec in CODECS for codec in chosen):
         return chosen
@@ -143,6 +145,8 @@ def codecs(text: str) -> tuple[str, ...]:
 
 
 def dtmf(text: str) -> tuple[DtmfMethod, ...]:
+    if not text.strip():
+        raise GrammarError("One DTMF method at least must stay, such as “rfc4733”; take another one in first.")
     try:
         return tuple(dict.fromkeys(DtmfMethod(word) for word in re.split(r"[\s,]+", text.strip().lower())))
     except ValueError as error:
