@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gateway.app import Gateway
 from gateway.call.model import LineKind
 from gateway.control.door import Administrator, Operator
-from gateway.demo.world import connect_account
+from gateway.demo.world import connect_account, settings_for
 from gateway.provisioning.ami import connected
 from gateway.sandbox.person import Chat, Person, Screen
 from gateway.sandbox.server import Sandbox
@@ -53,6 +55,20 @@ class Boss:
     async def tap_code(self, code: str) -> None:
         for digit in code:
             await self.chat.press(digit)
+
+
+@asynccontextmanager
+async def open_town(folder: Path, sandbox_key: Path, **slices: Mapping[str, Any]) -> AsyncIterator[Town]:
+    """Open one whose bot admits everybody; `slices` are further settings of the gateway's."""
+    (folder / "telegram").mkdir()
+    shutil.copy(sandbox_key, folder / "telegram")
+    async with Sandbox(folder / "telegram") as sandbox:
+        bot = sandbox.create_bot(BOT, "SIP gateway")
+        admits = {"administrators": "anyone"} | dict(slices.pop("control", {}))
+        talks = {"token": bot.bot_token, "api_url": sandbox.bot_api_url} | dict(slices.pop("bot", {}))
+        settings = settings_for(sandbox, folder / "gateway", bot=talks, control=admits, **slices)
+        async with Gateway(settings) as gateway:
+            yield Town(sandbox, gateway, bot)
 
 
 class Town:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from socket import SOCK_STREAM
@@ -8,11 +7,8 @@ from socket import SOCK_STREAM
 import pytest
 import pytest_asyncio
 
-from gateway.app import Gateway
-from gateway.demo.world import settings_for
-from gateway.sandbox.server import Sandbox
 from gateway.sip.listen import free_port
-from tests.integration.bot.town import BOT, Boss, Town
+from tests.integration.bot.town import Boss, Town, open_town
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,21 +21,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def town(tmp_path_factory: pytest.TempPathFactory, sandbox_key: Path) -> AsyncIterator[Town]:
     """A gateway whose pages are reached on loopback."""
-    folder = tmp_path_factory.mktemp("pages")
-    (folder / "telegram").mkdir()
-    shutil.copy(sandbox_key, folder / "telegram")
-    async with Sandbox(folder / "telegram") as sandbox:
-        bot = sandbox.create_bot(BOT, "SIP gateway")
-        port = free_port("127.0.0.1", SOCK_STREAM)
-        settings = settings_for(
-            sandbox,
-            folder / "gateway",
-            bot={"token": bot.bot_token, "api_url": sandbox.bot_api_url},
-            control={"administrators": "anyone"},
-            web={"public_url": f"http://127.0.0.1:{port}", "pages_port": port},
-        )
-        async with Gateway(settings) as gateway:
-            yield Town(sandbox, gateway, bot)
+    port = free_port("127.0.0.1", SOCK_STREAM)
+    pages = {"public_url": f"http://127.0.0.1:{port}", "pages_port": port}
+    async with open_town(tmp_path_factory.mktemp("pages"), sandbox_key, web=pages) as town:
+        yield town
 
 
 @pytest_asyncio.fixture(loop_scope="package")
