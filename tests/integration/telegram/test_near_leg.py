@@ -194,14 +194,14 @@ async def test_only_an_account_for_one_call_says_that_it_rings(town: Town) -> No
 
 
 async def test_call_that_rings_long_is_received_before_its_caller_gives_up(town: Town) -> None:
-    town.sandbox.settings.call_receive_timeout_ms = 1200
+    town.sandbox.settings.call_receive_timeout_ms = 4000
     account = town.account(call_limit=2)
     async with town.gateway(account) as gateway, town.phone("Ann", account) as ann:
         call, _ = await ann.dial(account.user_id)
         leg = (await gateway.desk.next()).accept(Audio())
         await leg.ring()
         await ann.until(types.PhoneCallWaiting, call.id, rings=True)
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(1.5)
         assert [one.state for one in town.sandbox.calls()] == ["ringing"]
         await leg.release(NORMAL)
 
