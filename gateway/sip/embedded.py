@@ -44,7 +44,7 @@ RESTART_S: Final = (0.0, 0.5, 2.0, 5.0)
 #: Having run for so long, its next death counts as the first one.
 SETTLED_S: Final = 60.0
 #: How often it is asked whether it lives, and how often in a row it may be silent (for ARI's own three seconds) before
-#: it counts as frozen. Twice of what a loaded machine was seen to need, and calls that hang are told soon enough.
+#: it counts as frozen: long enough for a machine that is busy, and calls that hang are told within half a minute.
 ALIVE_S: Final = 5.0
 SILENCES: Final = 3
 #: Lines of its log that an error shows.

@@ -188,8 +188,7 @@ class SipLeg:
         if self._leaving.done():
             raise CallError(HangupCause.CANCELLED, "the leg was released")
         if self._released.done():
-            ended = self._released.result()
-            raise CallError(ended.cause, ended.detail)
+            raise CallError.of(self._released.result())
 
     async def _unless_over(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for something for as long as the call lives. Raises `CallError` when it ends before."""
