@@ -179,5 +179,5 @@ class Reporter:
         stats.concealed_ms, stats.restored_ms, stats.idle_ms = buffer.concealed_ms, buffer.restored_ms, buffer.idle_ms
         stats.dropped_ms, stats.inserted_ms = buffer.dropped_ms, buffer.inserted_ms
         stats.buffer_ms = buffer.delay_ms
-        stats.bitrate = self._sender.encoder.bitrate
+        stats.bitrate = self._sender.encoder.effort.bitrate
         stats.ignored += self._receiver.ignored

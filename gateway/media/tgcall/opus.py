@@ -14,7 +14,7 @@ import functools
 import os
 import pathlib
 import sys
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -156,27 +156,39 @@ def _first_frame_at(packet: bytes) -> int:
     return at
 
 
+class Effort(NamedTuple):
+    """What the coder is told.
+
+    Attributes:
+        bitrate: In bit/s.
+        complexity: 0..10: what the processor spends.
+        loss: What is to be expected, in percent; the redundancy follows from it.
+    """
+
+    bitrate: int
+    complexity: int
+    loss: int
+
+
 class OpusEncoder:
     """Codes frames of 20 ms.
 
-    On a good line nothing is spent on redundancy; when the peer reports loss, redundancy is added together with the
-    bits that carry it, for out of the same bits it costs more quality than it saves.
+    On a good line bits do what effort would, and nothing is spent on redundancy. When the peer reports loss, redundancy
+    is added together with the bits that carry it, for out of the same bits it costs more quality than it saves; and with
+    the effort that makes the most of them.
     """
 
-    #: By rate: bit/s on a good line, and on a bad one. libopus adds redundancy only above some 18 kbit/s (8 kHz) and
-    #: 29 kbit/s (16 kHz). Measured in PESQ, over 14 sentences that came through the telephone's codec, where Telegram's
-    #: own coder (32 kbit/s) leaves 4.02 at 8 kHz and 4.17 at 16 kHz: 16 kbit/s 4.08 and 24 kbit/s 4.16, or 24 kbit/s
-    #: 4.13 and 32 kbit/s 4.24; the voices that are hardest to code gain 0.14-0.25, for 4 µs a frame and for nothing.
-    #: With 5 % loss (6 sentences; Telegram's 3.7 and 3.5): 3.1 and 2.4 without redundancy, 4.0 and 3.7 with it.
-    BITRATES: Final = {8000: (24_000, 32_000), 16000: (32_000, 40_000)}
-    #: By rate. With these bits 1 is enough at 8 kHz: 3 costs half as much again and gains 0.02 in PESQ (4.41; 0.04 of
-    #: 4.1 with 5 % loss). At 16 kHz 5 costs a third more than 3 and gains 0.1; 7 costs half as much again as 5 and
-    #: gains nothing to speak of.
-    COMPLEXITIES: Final = {8000: 1, 16000: 5}
-    #: From here on redundancy gains: measured at 2 %.
+    #: By rate: on a good line, and on a bad one. libopus adds redundancy only above some 18 kbit/s (8 kHz) and 29 kbit/s
+    #: (16 kHz); to expect more loss makes it spend too much on redundancy, at 10 % loss as well. Measured in PESQ, over
+    #: 22 sentences of five languages that came through the telephone's codec, where Telegram's own coder (32 kbit/s)
+    #: leaves 4.00 at 8 kHz and 4.15 at 16 kHz, and 3.7 and 3.4 with 5 % loss: docs/performance.md.
+    EFFORTS: Final = {
+        8000: (Effort(24_000, 1, 0), Effort(32_000, 3, 5)),
+        16000: (Effort(36_000, 1, 0), Effort(40_000, 5, 5)),
+    }
+    _OTHER_EFFORTS: Final = (Effort(40_000, 1, 0), Effort(48_000, 5, 5))
+    #: From here on redundancy gains: measured at 1 %.
     LOSSY_FROM: Final = 0.01
-    #: What the coder is told to expect then; more makes it spend too much on redundancy, at 10 % loss as well.
-    EXPECTED_LOSS: Final = 5
 
     def __init__(self, rate_hz: int, dtx: bool = False) -> None:
         self._lib = load_libopus()
@@ -186,14 +198,13 @@ class OpusEncoder:
         if error.value:
             raise EngineError(f"libopus refused to code at {rate_hz} Hz")
         self._frame = rate_hz * FRAME_MS // 1000
-        self._rates = self.BITRATES.get(rate_hz, (32_000, 40_000))
+        self._good, self._bad = self.EFFORTS.get(rate_hz, self._OTHER_EFFORTS)
         self._buffer = ctypes.create_string_buffer(_LONGEST_SENT)
         self._bytes = memoryview(self._buffer)
         self._encode = _bare(self._lib, "opus_encode")
         self._address = ctypes.c_void_p(ctypes.addressof(self._buffer))
-        self.bitrate = 0
+        self.effort = Effort(0, 0, 0)
         self._resting = False
-        self._control(_SET_COMPLEXITY, self.COMPLEXITIES.get(rate_hz, 5))
         self._control(_SET_SIGNAL, _SIGNAL_VOICE)
         self._control(_SET_INBAND_FEC, 1)
         self._control(_SET_DTX, int(dtx))
@@ -211,11 +222,12 @@ class OpusEncoder:
 
     def adapt(self, loss: float) -> None:
         """Follow the loss that the peer reports, 0..1."""
-        lossy = loss >= self.LOSSY_FROM
-        if self._rates[lossy] != self.bitrate:
-            self.bitrate = self._rates[lossy]
-            self._control(_SET_BITRATE, self.bitrate)
-            self._control(_SET_PACKET_LOSS, self.EXPECTED_LOSS if lossy else 0)
+        effort = self._bad if loss >= self.LOSSY_FROM else self._good
+        if effort != self.effort:
+            self.effort = effort
+            self._control(_SET_BITRATE, effort.bitrate)
+            self._control(_SET_COMPLEXITY, effort.complexity)
+            self._control(_SET_PACKET_LOSS, effort.loss)
 
     def close(self) -> None:
         if self._state.value is not None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import ctypes.util
 from pathlib import Path
 
@@ -60,13 +61,26 @@ def test_lost_packet_is_restored_from_the_next_better_than_made_up(rate_hz: int)
     assert error(True) < 0.6 * error(False)
 
 
-def test_coder_follows_what_the_peer_reports() -> None:
-    with contextlib.closing(OpusEncoder(8000)) as encoder:
-        calm = encoder.bitrate
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
+def test_coder_follows_what_the_peer_reports(rate_hz: int) -> None:
+    """On a bad line it is told of more bits, more effort and losses; on a good one of less again."""
+    with contextlib.closing(OpusEncoder(rate_hz)) as encoder:
+        calm, told = encoder.effort, _told(encoder)
         encoder.adapt(0.10)
-        assert encoder.bitrate > calm
+        assert all(worse > better for worse, better in zip(encoder.effort, calm, strict=True))
+        assert _told(encoder) == encoder.effort
         encoder.adapt(0.0)
-        assert encoder.bitrate == calm
+        assert encoder.effort == calm == told == _told(encoder)
+
+
+def _told(encoder: OpusEncoder) -> tuple[int, ...]:
+    """Source: opus_defines.h (OPUS_GET_BITRATE, OPUS_GET_COMPLEXITY, OPUS_GET_PACKET_LOSS_PERC)."""
+    values = []
+    for request in (4003, 4011, 4015):
+        value = ctypes.c_int32()
+        opus.load_libopus().opus_encoder_ctl(encoder._state, request, ctypes.byref(value))
+        values.append(value.value)
+    return tuple(values)
 
 
 def test_silence_is_not_sent_if_so_told() -> None:
