@@ -33,7 +33,8 @@ _LONGEST_SENT: Final = 1000
 LONGEST_REST: Final = 2
 
 _APPLICATION_VOIP: Final = 2048
-_SIGNAL_VOICE: Final = 3001
+_VOICE: Final = 3001
+_MUSIC: Final = 3002
 _SET_BITRATE: Final = 4002
 _SET_COMPLEXITY: Final = 4010
 _SET_INBAND_FEC: Final = 4012
@@ -46,7 +47,7 @@ _SET_GAIN: Final = 4034
 _SILK: Final = (480, 960, 1920, 2880)
 _HYBRID: Final = (480, 960)
 _CELT: Final = (120, 240, 480, 960)
-_FIRST_CELT_ONLY: Final = 16
+FIRST_CELT_ONLY: Final = 16
 #: A frame's length takes a second byte from here on. Source: RFC 6716 §3.2.1.
 _LONG_LENGTH: Final = 252
 _FRAME_TICKS: Final = _SILK * 3 + _HYBRID * 2 + _CELT * 4
@@ -125,7 +126,7 @@ def redundancy_ticks(packet: bytes) -> int:
 
     Source: RFC 6716 §3.2 (where the first frame begins) and §4.2.3 (the flags at its beginning).
     """
-    if not packet_ticks(packet) or packet[0] >> 3 >= _FIRST_CELT_ONLY:
+    if not packet_ticks(packet) or packet[0] >> 3 >= FIRST_CELT_ONLY:
         return 0
     at = _first_frame_at(packet)
     if at >= len(packet):
@@ -160,11 +161,14 @@ class Effort(NamedTuple):
     """What the coder is told.
 
     Attributes:
+        signal: "Music" is libopus' word for its transform coder, which takes bits instead of effort; "voice" for the model
+            of speech, the only one with redundancy and DTX. It changes between them without a seam.
         bitrate: In bit/s.
         complexity: 0..10: what the processor spends.
         loss: What is to be expected, in percent; the redundancy follows from it.
     """
 
+    signal: int
     bitrate: int
     complexity: int
     loss: int
@@ -174,19 +178,17 @@ class OpusEncoder:
     """Codes frames of 20 ms.
 
     On a good line bits do what effort would, and nothing is spent on redundancy. When the peer reports loss, redundancy
-    is added together with the bits that carry it, for out of the same bits it costs more quality than it saves; and with
-    the effort that makes the most of them.
+    is added together with the bits that carry it, for out of the same bits it costs more quality than it saves.
     """
 
-    #: By rate: on a good line, and on a bad one. libopus adds redundancy only above some 18 kbit/s (8 kHz) and 29 kbit/s
-    #: (16 kHz); to expect more loss makes it spend too much on redundancy, at 10 % loss as well. Measured in PESQ, over
-    #: 22 sentences of five languages that came through the telephone's codec, where Telegram's own coder (32 kbit/s)
-    #: leaves 4.00 at 8 kHz and 4.15 at 16 kHz, and 3.7 and 3.4 with 5 % loss: docs/performance.md.
+    #: By rate: on a good line, on a good line with DTX, and on a bad one. libopus adds redundancy only above some
+    #: 18 kbit/s (8 kHz) and 29 kbit/s (16 kHz); to expect more loss makes it spend too much on it, at 10 % loss as well.
+    #: Measured in PESQ: docs/performance.md.
     EFFORTS: Final = {
-        8000: (Effort(24_000, 1, 0), Effort(32_000, 3, 5)),
-        16000: (Effort(36_000, 1, 0), Effort(40_000, 5, 5)),
+        8000: (Effort(_MUSIC, 36_000, 0, 0), Effort(_VOICE, 24_000, 1, 0), Effort(_VOICE, 32_000, 1, 5)),
+        16000: (Effort(_MUSIC, 48_000, 5, 0), Effort(_VOICE, 36_000, 1, 0), Effort(_VOICE, 40_000, 5, 5)),
     }
-    _OTHER_EFFORTS: Final = (Effort(40_000, 1, 0), Effort(48_000, 5, 5))
+    _OTHERS: Final = (Effort(_MUSIC, 64_000, 5, 0), Effort(_VOICE, 40_000, 5, 0), Effort(_VOICE, 48_000, 5, 5))
     #: From here on redundancy gains: measured at 1 %.
     LOSSY_FROM: Final = 0.01
 
@@ -198,14 +200,14 @@ class OpusEncoder:
         if error.value:
             raise EngineError(f"libopus refused to code at {rate_hz} Hz")
         self._frame = rate_hz * FRAME_MS // 1000
-        self._good, self._bad = self.EFFORTS.get(rate_hz, self._OTHER_EFFORTS)
+        good, sparing, self._bad = self.EFFORTS.get(rate_hz, self._OTHERS)
+        self._good = sparing if dtx else good
         self._buffer = ctypes.create_string_buffer(_LONGEST_SENT)
         self._bytes = memoryview(self._buffer)
         self._encode = _bare(self._lib, "opus_encode")
         self._address = ctypes.c_void_p(ctypes.addressof(self._buffer))
-        self.effort = Effort(0, 0, 0)
+        self.effort = Effort(0, 0, 0, 0)
         self._resting = False
-        self._control(_SET_SIGNAL, _SIGNAL_VOICE)
         self._control(_SET_INBAND_FEC, 1)
         self._control(_SET_DTX, int(dtx))
         self.adapt(0.0)
@@ -225,6 +227,7 @@ class OpusEncoder:
         effort = self._bad if loss >= self.LOSSY_FROM else self._good
         if effort != self.effort:
             self.effort = effort
+            self._control(_SET_SIGNAL, effort.signal)
             self._control(_SET_BITRATE, effort.bitrate)
             self._control(_SET_COMPLEXITY, effort.complexity)
             self._control(_SET_PACKET_LOSS, effort.loss)

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from gateway.media.tgcall import EngineError, opus
 from gateway.media.tgcall.model import Pcm
-from gateway.media.tgcall.opus import LONGEST_REST, OpusDecoder, OpusEncoder, packet_ticks, redundancy_ticks
+from gateway.media.tgcall.opus import (
+    FIRST_CELT_ONLY,
+    LONGEST_REST,
+    OpusDecoder,
+    OpusEncoder,
+    packet_ticks,
+    redundancy_ticks,
+)
 
 
 def voice(seconds: float, rate_hz: int, amplitude: int = 8000) -> Pcm:
@@ -63,24 +70,44 @@ def test_lost_packet_is_restored_from_the_next_better_than_made_up(rate_hz: int)
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
 def test_coder_follows_what_the_peer_reports(rate_hz: int) -> None:
-    """On a bad line it is told of more bits, more effort and losses; on a good one of less again."""
+    """A good line takes the cheaper coder; a bad one the model of speech, which alone can carry redundancy."""
+    frame = voice(0.02, rate_hz).tobytes()
     with contextlib.closing(OpusEncoder(rate_hz)) as encoder:
-        calm, told = encoder.effort, _told(encoder)
+        good, told = encoder.effort, _told(encoder)
+        assert encoder.encode(frame)[0] >> 3 >= FIRST_CELT_ONLY
         encoder.adapt(0.10)
-        assert all(worse > better for worse, better in zip(encoder.effort, calm, strict=True))
+        assert encoder.effort.loss > good.loss
         assert _told(encoder) == encoder.effort
+        modes = [encoder.encode(frame)[0] >> 3 for _ in range(5)]
+        assert modes[-1] < FIRST_CELT_ONLY
         encoder.adapt(0.0)
-        assert encoder.effort == calm == told == _told(encoder)
+        assert encoder.effort == good == told == _told(encoder)
 
 
 def _told(encoder: OpusEncoder) -> tuple[int, ...]:
-    """Source: opus_defines.h (OPUS_GET_BITRATE, OPUS_GET_COMPLEXITY, OPUS_GET_PACKET_LOSS_PERC)."""
+    """Source: opus_defines.h (OPUS_GET_SIGNAL, …_BITRATE, …_COMPLEXITY, …_PACKET_LOSS_PERC)."""
     values = []
-    for request in (4003, 4011, 4015):
+    for request in (4025, 4003, 4011, 4015):
         value = ctypes.c_int32()
         opus.load_libopus().opus_encoder_ctl(encoder._state, request, ctypes.byref(value))
         values.append(value.value)
     return tuple(values)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000])
+def test_coder_changes_without_a_click(rate_hz: int) -> None:
+    """On a line that turns bad and good twice a second. A click has all frequencies; the vowel ends at 1,650 Hz."""
+    said = voice(4.0, rate_hz)
+    frame = rate_hz // 50
+    heard = []
+    with contextlib.closing(OpusEncoder(rate_hz)) as encoder, contextlib.closing(OpusDecoder(rate_hz)) as decoder:
+        for n, at in enumerate(range(0, len(said), frame)):
+            encoder.adapt(0.05 if n // 25 % 2 else 0.0)
+            heard.append(decoder.decode(encoder.encode(said[at : at + frame].tobytes())))
+    frames = np.concatenate(heard)[10 * frame :].reshape(-1, frame) * np.hanning(frame)
+    power = np.abs(np.fft.rfft(frames)) ** 2
+    above = np.fft.rfftfreq(frame, 1 / rate_hz) > 2300
+    assert (power[:, above].sum(axis=1) / power.sum(axis=1)).max() < 10**-4
 
 
 def test_silence_is_not_sent_if_so_told() -> None:
