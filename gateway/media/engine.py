@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
-import uvloop
-
 from gateway.errors import GatewayError
 from gateway.media.codec import Pcm
 from gateway.media.model import EngineSetup, MediaReport
@@ -108,19 +106,6 @@ class Engine(Protocol):
 
 #: A log's level, its event, and the event's fields.
 Note = Callable[[str, str, Mapping[str, Any]], None]
-
-
-class EngineLoop(uvloop.Loop):
-    """What engines run on: an event loop that can do an executor's work on the spot.
-
-    ntgcalls gives every frame to an executor, only to take a lock and copy 160 bytes there; the way there and back
-    costs several times as much, and loses the order.
-    """
-
-    at_once = False
-
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        return func(*args) if self.at_once else super().run_in_executor(executor, func, *args)
 
 
 #: The better one first. Each module has an `open_engine(note, dtx)`; it is loaded only where it is wanted, for memory.

@@ -14,7 +14,8 @@ import numpy as np
 
 from gateway.errors import CallError, HangupCause
 from gateway.media.codec import Pcm
-from gateway.media.engine import Engine, EngineCall, EngineEar, EngineLoop, EngineStatistics, Note
+from gateway.media.engine import Engine, EngineCall, EngineEar, EngineStatistics, Note
+from gateway.media.loop import EngineLoop
 from gateway.media.model import EngineServer, EngineSetup
 
 

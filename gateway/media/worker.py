@@ -28,7 +28,8 @@ import numpy as np
 from gateway.errors import CallError, Ending, GatewayError, HangupCause
 from gateway.media import rtp, wire
 from gateway.media.codec import Pcm, codec_for
-from gateway.media.engine import FRAME_MS, EngineCall, EngineLoop, Engines
+from gateway.media.engine import FRAME_MS, EngineCall, Engines
+from gateway.media.loop import EngineLoop
 from gateway.media.model import AudioFormat, EngineSetup, MediaReport, RtpAddress
 from gateway.media.playout import Cadence, Playout
 

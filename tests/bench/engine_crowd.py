@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from gateway.media.engine import EngineLoop
+from gateway.media.loop import EngineLoop
 from gateway.media.tgcall import CallEngine, library_versions
 from tests.integration.tgcall.peer import RATE_HZ, Users, loudest_hz, tone
 from tests.integration.tgcall.talk import Side, call_with_user

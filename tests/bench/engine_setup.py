@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
-from gateway.media.engine import EngineLoop
+from gateway.media.loop import EngineLoop
 from gateway.media.tgcall import Call, CallEngine, library_versions
 from tests.integration.tgcall.peer import Users
 

@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 from gateway.media.codec import codec_for
-from gateway.media.engine import EngineLoop
+from gateway.media.loop import EngineLoop
 from gateway.media.model import AudioFormat
 from gateway.sandbox.audio import Pcm, match, read_wav, resampled, speech, write_wav
 from gateway.sandbox.behaviour import CallReport

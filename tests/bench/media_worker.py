@@ -13,7 +13,8 @@ import psutil
 
 from gateway.media import rtp, wire
 from gateway.media.codec import Pcm, codec_for
-from gateway.media.engine import EngineCall, EngineEar, EngineLoop, Engines, EngineStatistics
+from gateway.media.engine import EngineCall, EngineEar, Engines, EngineStatistics
+from gateway.media.loop import EngineLoop
 from gateway.media.model import AudioFormat, EngineSetup, RtpAddress
 from gateway.media.pool import MediaPool
 from gateway.media.seat import MediaCall

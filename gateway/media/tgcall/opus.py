@@ -161,8 +161,8 @@ class Effort(NamedTuple):
     """What the coder is told.
 
     Attributes:
-        signal: "Music" is libopus' word for its transform coder, which takes bits instead of effort; "voice" for the model
-            of speech, the only one with redundancy and DTX. It changes between them without a seam.
+        signal: "Music" is libopus' word for its transform coder, which takes bits instead of effort; "voice" for the
+            model of speech, the only one with redundancy and DTX. It changes between them without a click.
         bitrate: In bit/s.
         complexity: 0..10: what the processor spends.
         loss: What is to be expected, in percent; the redundancy follows from it.
@@ -182,7 +182,7 @@ class OpusEncoder:
     """
 
     #: By rate: on a good line, on a good line with DTX, and on a bad one. libopus adds redundancy only above some
-    #: 18 kbit/s (8 kHz) and 29 kbit/s (16 kHz); to expect more loss makes it spend too much on it, at 10 % loss as well.
+    #: 18 kbit/s (8 kHz) and 29 kbit/s (16 kHz); to expect more loss makes it spend too much on it, at 10 % loss too.
     #: Measured in PESQ: docs/performance.md.
     EFFORTS: Final = {
         8000: (Effort(_MUSIC, 36_000, 0, 0), Effort(_VOICE, 24_000, 1, 0), Effort(_VOICE, 32_000, 1, 5)),

@@ -46,7 +46,9 @@ class Ticker:
     def add(self, member: object, tick: Tick) -> None:
         min(self._phases, key=len)[member] = tick
         if self._timer is None:
-            self._began = self._loop.time()
+            step_s = PERIOD_S / PHASES
+            # Whole steps of the loop's time, as timers of others may be: one wake-up serves both.
+            self._began = math.floor(self._loop.time() / step_s) * step_s
             self._count = 0
             self._arm()
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from gateway.media.engine import EngineLoop
+from gateway.media.loop import EngineLoop
 from gateway.media.tgcall import Server
 
 Samples = npt.NDArray[np.int16]
