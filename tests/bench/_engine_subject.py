@@ -7,13 +7,16 @@ import base64
 import json
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import structlog
-import uvloop
 
+from gateway.media.loop import BUNDLE_S, EngineLoop
 from gateway.media.tgcall import Call, CallEngine, Pcm, Server
+
+#: In the 20 ms of a frame.
+_MOMENTS: Final = round(0.02 / BUNDLE_S)
 
 
 class Subject:
@@ -28,7 +31,7 @@ class Subject:
         self.said: dict[int, tuple[bytes, int, int]] = {}
         self.said_at: dict[int, list[float]] = {}
         self.speech: dict[str, bytes] = {}  # one copy for all calls that say the same
-        self.moments: list[list[int]] = [[] for _ in range(10)]
+        self.moments: list[list[int]] = [[] for _ in range(_MOMENTS)]
         self.keep: set[int] = set()
         self.tasks: list[asyncio.Future[None]] = []
         self.rate_hz = 8000
@@ -67,14 +70,14 @@ class Subject:
         self.tell("state", number, state="CONNECTED")
 
     async def speak(self) -> None:
-        """Every call has a moment of its own in the 20 ms, as calls from a PBX have."""
+        """Calls from a PBX come at any moment of the 20 ms, and a worker takes them in bundles."""
         start, ticks = self.loop.time(), 0
         while True:
             ticks += 1
-            if any(self.moments) and not self.moments[ticks % 10]:
+            if any(self.moments) and not self.moments[ticks % _MOMENTS]:
                 continue
-            await asyncio.sleep(max(0.0, start + ticks * 0.002 - self.loop.time()))
-            for number in self.moments[ticks % 10]:
+            await asyncio.sleep(max(0.0, start + ticks * BUNDLE_S - self.loop.time()))
+            for number in self.moments[ticks % _MOMENTS]:
                 pcm, at, size = self.said[number]
                 if at == 0:
                     self.said_at[number].append(time.monotonic())
@@ -102,7 +105,7 @@ class Subject:
                 pcm = base64.b64decode(message["pcm"])
                 pcm = self.speech.setdefault(message["pcm"][:4000], pcm[: len(pcm) - len(pcm) % size])
                 self.said[number] = pcm, 0, size
-                self.moments[number % 10].append(number)
+                self.moments[number % _MOMENTS].append(number)
                 self.tell("say", number)
             case "keep":
                 self.keep.add(number)
@@ -120,7 +123,7 @@ class Subject:
                 stats = self.calls[number].stats()
                 self.tell("stats", number, text=str(stats), concealed_ms=stats.concealed_ms, lost=stats.lost)
             case "leave":
-                self.moments[number % 10].remove(number)
+                self.moments[number % _MOMENTS].remove(number)
                 await self.calls.pop(number).close()
                 self.tell("leave", number)
 
@@ -132,4 +135,5 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    uvloop.run(_serve())
+    with asyncio.Runner(loop_factory=EngineLoop) as runner:
+        runner.run(_serve())
