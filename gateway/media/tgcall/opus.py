@@ -32,7 +32,7 @@ _LONGEST_SENT: Final = 1000
 #: A packet this short holds no audio: the peer rests. Source: RFC 6716 §2.1.9 (DTX).
 LONGEST_REST: Final = 2
 
-_APPLICATION_VOIP: Final = 2048
+_APPLICATION_AUDIO: Final = 2049
 _VOICE: Final = 3001
 _MUSIC: Final = 3002
 _SET_BITRATE: Final = 4002
@@ -196,7 +196,7 @@ class OpusEncoder:
         self._lib = load_libopus()
         error = ctypes.c_int()
         create = self._lib.opus_encoder_create
-        self._state = ctypes.c_void_p(create(rate_hz, 1, _APPLICATION_VOIP, ctypes.byref(error)))
+        self._state = ctypes.c_void_p(create(rate_hz, 1, _APPLICATION_AUDIO, ctypes.byref(error)))
         if error.value:
             raise EngineError(f"libopus refused to code at {rate_hz} Hz")
         self._frame = rate_hz * FRAME_MS // 1000
