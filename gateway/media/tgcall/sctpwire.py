@@ -10,8 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
+import google_crc32c
 
 PORT: Final = 5000
 
@@ -83,38 +82,7 @@ def find_parameter(body: bytes, wanted: int) -> bytes:
     return b""
 
 
-def _crc_table() -> npt.NDArray[np.uint32]:
-    """What a byte at a place, counted from the end, adds to the checksum, 256 of a place: the checksum is linear."""
-    alone = []
-    for value in range(256):
-        crc = value
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F6_3B78 if crc & 1 else 0)
-        alone.append(crc)
-    byte = np.array(alone, np.uint32)
-    rows = [byte]
-    for _ in range(_BLOCK_BYTES - 1):
-        rows.append(rows[-1] >> 8 ^ byte[rows[-1] & 0xFF])
-    return np.concatenate(rows)
-
-
-#: Longer packets than this are summed in pieces.
-_BLOCK_BYTES: Final = 1024
-_TABLE = _crc_table()
-_PLACES = 256 * np.arange(_BLOCK_BYTES - 1, -1, -1)
-
-
 def crc32c(data: bytes) -> bytes:
     """The checksum of SCTP, in the order of the wire. Source: RFC 9260 appendix A."""
-    state = 0xFFFF_FFFF
-    # What was summed so far acts as if it stood in the next four bytes, so no piece may be shorter.
-    padded = data + bytes(4)
-    at = 0
-    while at < len(data):
-        size = min(_BLOCK_BYTES, len(data) - at)
-        piece = np.frombuffer(padded, np.uint8, max(size, 4), at).copy()
-        piece[:4] ^= np.frombuffer(state.to_bytes(4, "little"), np.uint8)
-        summed = int(np.bitwise_xor.reduce(_TABLE.take(_PLACES[-size:] + piece[:size])))
-        state = summed ^ (int.from_bytes(piece[size:4], "little") if size < 4 else 0)
-        at += size
-    return (state ^ 0xFFFF_FFFF).to_bytes(4, "little")
+    checksum: int = google_crc32c.value(data)
+    return checksum.to_bytes(4, "little")
