@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
@@ -105,9 +106,13 @@ async def _serve() -> None:
     tasks: set[asyncio.Task[None]] = set()
     frame_data = ntgcalls.FrameData(0, ntgcalls.VideoRotation.VIDEO_ROTATION_0, 0, 0)
 
+    telling = threading.Lock()  # the library calls back in threads of its own
+
     def tell(event: str, number: int, **fields: Any) -> None:
-        sys.stdout.write(json.dumps({"event": event, "call": number, **fields}) + "\n")
-        sys.stdout.flush()
+        line = json.dumps({"event": event, "call": number, **fields}) + "\n"
+        with telling:
+            sys.stdout.write(line)
+            sys.stdout.flush()
 
     def on_state(number: int, info: Any) -> None:
         if info.state == ntgcalls.ConnectionState.CONNECTED:

@@ -100,10 +100,10 @@ def test_bundles_come_in_steps_of_the_loops_time(listeners: Callable[[], Listene
         listener.heard_at.clear()
         began = time.monotonic()
         await asyncio.sleep(0.1)
-        bundles = 1 + sum(later - earlier > BUNDLE_S / 4 for earlier, later in itertools.pairwise(listener.heard_at))
+        bundles = 1 + sum(later - earlier > BUNDLE_S / 2 for earlier, later in itertools.pairwise(listener.heard_at))
         steps = (time.monotonic() - began) / BUNDLE_S
         assert len(listener.heard_at) > (MANY - 1) * bundles
-        assert bundles <= steps + 1
+        assert bundles <= 1.2 * steps + 1
         await flood
         await asyncio.sleep(4 * BUNDLE_S)
         listener.heard_at.clear()
