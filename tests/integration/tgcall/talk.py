@@ -35,14 +35,19 @@ class Side:
 
 
 async def speak(sides: Sequence[Side], hz: Sequence[float], seconds: float, amplitude: int = 8000) -> None:
-    """Every side says a tone, in frames of 20 ms at their time."""
-    loop = asyncio.get_running_loop()
+    """Every side says a tone."""
     tones = [tone(f, 1.0, side.rate_hz, amplitude) for side, f in zip(sides, hz, strict=True)]
+    await say(sides, tones, seconds)
+
+
+async def say(sides: Sequence[Side], audio: Sequence[Samples], seconds: float) -> None:
+    """Every side says its audio, over and over, in frames of 20 ms at their time."""
+    loop = asyncio.get_running_loop()
     began = loop.time()
     for n in range(round(seconds * 50)):
-        for side, samples in zip(sides, tones, strict=True):
+        for side, samples in zip(sides, audio, strict=True):
             frame = side.rate_hz // 50
-            at = n % 50 * frame
+            at = n * frame % (len(samples) - len(samples) % frame)
             side.say(samples[at : at + frame])
         await asyncio.sleep(max(0.0, began + (n + 1) * 0.02 - loop.time()))
 

@@ -38,7 +38,7 @@ from gateway.sandbox.network import ADDRESS
 
 from .peer import loudest_hz
 from .relays import FakeReflector, coturn
-from .talk import Side, call_between_ours, speak
+from .talk import Side, call_between_ours, say, speak
 
 
 async def tones_are_heard(sides: tuple[Side, Side], seconds: float = 1.2) -> None:
@@ -88,13 +88,10 @@ async def test_loss_that_the_peer_reports_raises_the_redundancy(
         call_between_ours(engine, servers=[reflector.server(3)], p2p_allowed=False) as sides,
     ):
         reflector.loss = 0.1
-        await speak(sides, (600, 900), 2.5)
+        voices = [speech(name, side.rate_hz) for name, side in zip(("telephone", "telegram"), sides, strict=True)]
+        await say(sides, voices, 2.5)  # a tone is no voice, and not worth redundancy
         learnt = sides[1].call.stats()
-        said = speech("telephone", sides[0].rate_hz)  # a tone is no voice, and not worth redundancy
-        frame = sides[0].rate_hz // 50
-        for at in range(0, 4 * sides[0].rate_hz, frame):
-            sides[0].say(said[at : at + frame])
-            await asyncio.sleep(0.02)
+        await say(sides, voices, 4.0)
         assert sides[1].call.stats().restored_ms - learnt.restored_ms >= 60
         stats = sides[0].call.stats()
         assert stats.loss_sent is not None
