@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from gateway.sip.embedded import find
 from gateway.sip.listen import SipPorts
 from gateway.storage.store import Store
 from gateway.telegram.settings import DATA_CENTRE
+from gateway.web.settings import WebSettings, cant_listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for finding in _sip(settings):
         yield finding
     yield await _media(settings)
+    for finding in _web(settings.web):
+        yield finding
 
 
 def _told(what: str, look: Callable[[], str]) -> Finding:
@@ -111,3 +115,20 @@ async def _media(settings: Settings) -> Finding:
     except GatewayError as error:
         return Finding("media", "no", str(error))
     return Finding("media", found)
+
+
+def _web(web: WebSettings) -> Iterator[Finding]:
+    """Nothing, unless something is to be served."""
+    if (port := web.metrics_port) is not None:
+        yield _told("/health and /metrics", lambda: _listens(web.host, port, "METRICS_PORT"))
+    if web.public_url:
+        yield _told(f"pages for {web.public_url}", lambda: _listens(web.host, web.pages_port, "PAGES_PORT"))
+
+
+def _listens(host: str, port: int, setting: str) -> str:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family):
+            return f"free: {host}:{port}" if port else f"any free port of {host}"
+    except OSError as error:
+        raise cant_listen(host, port, setting, error) from error

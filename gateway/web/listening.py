@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway.errors import SettingsError
+from gateway.web.settings import cant_listen
 
 log = structlog.get_logger(__name__)
 
@@ -27,10 +27,7 @@ async def listening(app: web.Application, host: str, port: int, setting: str) ->
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise SettingsError(
-                f"Port {port} of {host} can't be listened at ({error.strerror or error}); choose another one with "
-                f"SIPTG_WEB__{setting}."
-            ) from error
+            raise cant_listen(host, port, setting, error) from error
         bound: int = runner.addresses[0][1]
         log.info("web is served", host=host, port=bound)
         yield bound

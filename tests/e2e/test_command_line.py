@@ -231,6 +231,23 @@ async def test_check_names_what_is_missing_and_what_is_well(operator: Operator) 
     assert "Ready" in out
 
 
+async def test_check_looks_at_the_web_ports_where_there_are_any(operator: Operator) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, _ = await operator.outcome(
+            "check",
+            SIPTG_WEB__METRICS_PORT="0",
+            SIPTG_WEB__PUBLIC_URL="https://pbx.example.com",
+            SIPTG_WEB__PAGES_PORT=str(port),
+        )
+    assert code == 1
+    assert "/health and /metrics: any free port" in out
+    assert f"Port {port} of 127.0.0.1 can't be listened at" in " ".join(out.split())
+    assert "SIPTG_WEB__PAGES_PORT" in out
+    _, out, _ = await operator.outcome("check")
+    assert "pages" not in out
+
+
 async def test_a_demo_knows_no_telegram_but_its_own(sandbox: Sandbox, tmp_path: Path) -> None:
     host, port = settings_for(sandbox, tmp_path).telegram.address or DATA_CENTRE
     assert f"{host}:{port}" == sandbox.server
