@@ -132,9 +132,13 @@ class FakeReflector(asyncio.DatagramProtocol):
             if self._dice.random() >= self.loss:
                 loop = asyncio.get_running_loop()
                 for _ in range(self.copies):
-                    loop.call_later(self._dice.random() * self.jitter_s, self._transport.sendto, data, addr)
+                    loop.call_later(self._dice.random() * self.jitter_s, self._send, data, addr)
         elif writer := self._tcp.get(data[:16]):
             writer.write(len(data).to_bytes(4, "little") + data)
+
+    def _send(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(data, addr)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
