@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
@@ -14,7 +13,8 @@ from gateway.sip.embedded import find
 from gateway.sip.listen import SipPorts
 from gateway.storage.store import Store
 from gateway.telegram.settings import DATA_CENTRE
-from gateway.web.settings import WebSettings, cant_listen
+from gateway.web.ports import check_free
+from gateway.web.settings import WebSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,5 @@ def _web(web: WebSettings) -> Iterator[Finding]:
 
 
 def _listens(host: str, port: int, setting: str) -> str:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.create_server((host, port), family=family):
-            return f"free: {host}:{port}" if port else f"any free port of {host}"
-    except OSError as error:
-        raise cant_listen(host, port, setting, error) from error
+    check_free(host, port, setting)
+    return f"free: {host}:{port}" if port else f"any free port of {host}"

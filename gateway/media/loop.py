@@ -12,7 +12,8 @@ import uvloop
 
 #: How long packets may wait for one another where there are many: a quarter of a frame. The tgcall engine's clock ticks
 #: in the same steps of the loop's time, so that one wake-up serves both.
-BUNDLE_S: Final = 0.005
+BUNDLE_MS: Final = 5
+BUNDLE_S: Final = BUNDLE_MS / 1000
 #: Single packets in that time from which on they are taken in bundles; and no more once a bundle has fewer than this.
 MANY: Final = 4
 FEW: Final = 2
@@ -74,13 +75,13 @@ class EngineLoop(uvloop.Loop):
         """Something has come."""
         assert self._sockets is not None
         self._take(self._sockets.poll(0))
-        step = int(self.time() / BUNDLE_S)
+        step = self._steps()
         if step != self._step:
             self._step, self._woken_in_step = step, 0
         self._woken_in_step += 1
         if self._woken_in_step >= MANY:
             super().remove_reader(self._sockets.fileno())
-            self.call_at((step + 1) * BUNDLE_S, self._look)
+            self._look_later()
 
     def _look(self) -> None:
         """Take a bundle."""
@@ -92,10 +93,17 @@ class EngineLoop(uvloop.Loop):
             self._take(bundle)
             taken += len(bundle)
         if taken >= FEW:
-            self.call_at((int(self.time() / BUNDLE_S) + 1) * BUNDLE_S, self._look)
+            self._look_later()
         else:
             self._woken_in_step = 0
             super().add_reader(self._sockets.fileno(), self._wake)
+
+    def _look_later(self) -> None:
+        self.call_at((self._steps() + 1) * BUNDLE_S, self._look)
+
+    def _steps(self) -> int:
+        """Of the loop's time, which counts milliseconds."""
+        return round(1000 * self.time()) // BUNDLE_MS
 
     def _take(self, bundle: list[tuple[int, int]]) -> None:
         readers = self._readers

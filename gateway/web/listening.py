@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from gateway.web.settings import cant_listen
+from gateway.web.ports import refuse
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ async def listening(app: web.Application, host: str, port: int, setting: str) ->
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise cant_listen(host, port, setting, error) from error
+            refuse(host, port, setting, error)
         bound: int = runner.addresses[0][1]
         log.info("web is served", host=host, port=bound)
         yield bound

@@ -7,8 +7,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from gateway.errors import SettingsError
-
 
 class WebSettings(BaseModel):
     """Off by default: without a password on it, a port is for whoever may reach it, so the operator opens it himself.
@@ -45,14 +43,6 @@ class WebSettings(BaseModel):
         if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname)):
             raise ValueError("passwords are typed there: it begins with https://, unless it is on loopback")
         return url.rstrip("/")
-
-
-def cant_listen(host: str, port: int, setting: str, error: OSError) -> SettingsError:
-    """What to say where a port, which `setting` names, is not to be had."""
-    return SettingsError(
-        f"Port {port} of {host} can't be listened at ({error.strerror or error}); choose another one with "
-        f"SIPTG_WEB__{setting}."
-    )
 
 
 def _is_loopback(host: str) -> bool:
