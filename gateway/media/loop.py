@@ -95,7 +95,6 @@ class EngineLoop(uvloop.Loop):
         if taken >= FEW:
             self._look_later()
         else:
-            self._woken_in_step = 0
             super().add_reader(self._sockets.fileno(), self._wake)
 
     def _look_later(self) -> None:

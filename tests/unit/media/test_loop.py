@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.media.loop import BUNDLE_S, MANY, EngineLoop
+from gateway.media.tgcall.ticker import PERIOD_S, PHASES
 
 
 class Listener:
@@ -112,6 +113,11 @@ def test_bundles_come_in_steps_of_the_loops_time(listeners: Callable[[], Listene
         assert waited[5] < BUNDLE_S / 4
 
     on_engine_loop(scene())
+
+
+def test_bundles_and_the_engines_clock_have_the_same_steps() -> None:
+    # Or each would wake the worker by itself.
+    assert pytest.approx(PERIOD_S) == BUNDLE_S * PHASES
 
 
 def test_reader_that_fails_is_told_and_does_not_stop_the_others(listeners: Callable[[], Listener]) -> None:
