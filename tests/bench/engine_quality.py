@@ -28,10 +28,10 @@ from ._engine_users import NTGCALLS, OURS
 
 Row = dict[str, Any]
 
-_CALLS: Final = 3
+_CALLS: Final = 4
 #: The first seconds are for the ends to learn of the loss.
 _LEARNT_S: Final = 12.0
-_JUDGED_S: Final = 30.0
+_JUDGED_S: Final = 45.0
 _PAUSE_S: Final = 0.5
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
 #: Share of packets lost, and by how much the others may be late.
