@@ -61,8 +61,9 @@ def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float
 
 
 def _levels(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
-    whole = np.abs(samples[: len(samples) - len(samples) % hop].astype(np.float32)).reshape(-1, hop).mean(axis=1)
-    return whole - whole.mean()
+    whole = np.abs(samples[: len(samples) - len(samples) % hop].astype(np.float32))
+    levels: npt.NDArray[np.float32] = whole.reshape(-1, hop).mean(axis=1)
+    return levels - levels.mean()
 
 
 def _sentences(rate_hz: int) -> list[Samples]:
