@@ -63,7 +63,8 @@ def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float
 def _levels(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
     whole = np.abs(samples[: len(samples) - len(samples) % hop].astype(np.float32))
     levels: npt.NDArray[np.float32] = whole.reshape(-1, hop).mean(axis=1)
-    return levels - levels.mean()
+    levels -= levels.mean()
+    return levels
 
 
 def _sentences(rate_hz: int) -> list[Samples]:
