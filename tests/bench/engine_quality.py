@@ -82,14 +82,14 @@ async def _connect(near: Users, far: Users, number: int, server: Server, rate_hz
         await asyncio.gather(near.connected(number), far.connected(number))
 
 
-async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float, pesq: Any) -> list[Row]:
+async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float) -> dict[str, list[Samples]]:
+    """What was heard in each call, by way."""
     async with contextlib.AsyncExitStack() as stack:
         near, far = [await stack.enter_async_context(Users.open(module)) for module in (subject, NTGCALLS)]
         calls = range(1, _CALLS + 1)
         reflectors = [await stack.enter_async_context(FakeReflector.open(ADDRESS)) for _ in calls]
-        sentences = _sentences(rate_hz)
         pause = np.zeros(round(_PAUSE_S * rate_hz), np.int16)
-        said = np.concatenate([part for sentence in sentences for part in (sentence, pause)])
+        said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
         for number, reflector in zip(calls, reflectors, strict=True):
             await _connect(near, far, number, reflector.server(1), rate_hz)
             reflector.loss, reflector.jitter_s = loss, jitter_s
@@ -102,23 +102,26 @@ async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float, pes
             for number in calls:
                 await users.heard(number)
         await asyncio.sleep(_JUDGED_S)
-        rows: list[Row] = []
-        for way, listener in (("to Telegram", far), ("from Telegram", near)):
-            judged: list[float] = []
-            for number in calls:
-                heard = await listener.heard(number)
-                for sentence in sentences:
-                    judged += scores(heard, sentence, rate_hz, pesq)
+        return {
+            way: [await listener.heard(number) for number in calls]
+            for way, listener in (("to Telegram", far), ("from Telegram", near))
+        }
+
+
+async def _all(rate_hz: int, loss: float, jitter_s: float, pesq: Any) -> list[Row]:
+    """Both at once, and judged when both are done: what comes in meanwhile passes through this process."""
+    subjects = (OURS, NTGCALLS)
+    results = await asyncio.gather(*(_between(subject, rate_hz, loss, jitter_s) for subject in subjects))
+    rows: list[Row] = []
+    sentences = _sentences(rate_hz)
+    for subject, heard in zip(subjects, results, strict=True):
+        for way, calls in heard.items():
+            judged = [mos for call in calls for said in sentences for mos in scores(call, said, rate_hz, pesq)]
             network = {"loss": f"{loss:.0%}", "jitter": f"{1000 * jitter_s:.0f} ms"}
             parameters = {"engine": _NAMES[subject], "rate": rate_hz, **network, "of": len(judged)}
             value = float(np.mean(judged)) if judged else float("nan")
             rows.append({"name": f"PESQ {way}", "value": value, "unit": "MOS", **parameters})
-        return rows
-
-
-async def _all(rate_hz: int, loss: float, jitter_s: float, pesq: Any) -> list[Row]:
-    results = await asyncio.gather(*(_between(subject, rate_hz, loss, jitter_s, pesq) for subject in (OURS, NTGCALLS)))
-    return [row for rows in results for row in rows]
+    return rows
 
 
 def run() -> list[Row]:

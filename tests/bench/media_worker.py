@@ -20,7 +20,7 @@ from gateway.media.pool import MediaPool
 from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
 from gateway.media.worker import Worker
-from tests.integration.media.peer import Users, tone
+from tests.integration.tgcall.peer import Users, tone
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 from gateway.media import rtp
 from gateway.media.codec import codec_for
 from gateway.media.model import AudioFormat, RtpAddress
-from tests.integration.media.peer import Samples, tone
+from tests.integration.tgcall.peer import Samples, tone
 
 
 class Channel:
@@ -67,11 +67,3 @@ class Channel:
 
     def close(self) -> None:
         self._socket.close()
-
-
-def loudest_hz(pcm: Samples, rate_hz: int) -> float:
-    """The frequency of the strongest tone, at least of telephone loudness; 0 when there is none."""
-    if pcm.size == 0 or np.sqrt(np.mean(pcm.astype(float) ** 2)) < 300:
-        return 0.0
-    spectrum = np.abs(np.fft.rfft(pcm * np.hanning(pcm.size)))
-    return float(np.argmax(spectrum) * rate_hz / pcm.size)

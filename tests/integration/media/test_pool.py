@@ -24,8 +24,8 @@ from gateway.media.model import AudioFormat, EngineSetup, MediaReport
 from gateway.media.pool import MediaPool
 from gateway.media.seat import MediaCall
 from gateway.media.settings import MediaSettings
-from tests.integration.media.peer import RATE_HZ, Users
-from tests.integration.media.phone import Channel, loudest_hz
+from tests.integration.media.phone import Channel
+from tests.integration.tgcall.peer import RATE_HZ, Users, loudest_hz
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -472,7 +472,7 @@ async def test_connecting_waits_for_the_codec_and_keeps_the_signals_that_came_be
         await asyncio.sleep(0.4)  # the user's first blobs are there by now
         assert not connecting.done()
         call.choose(AudioFormat.ALAW)
-    await until(lambda: user in users.connected_at)
+    await users.connected(user)
     await asyncio.gather(call.close(), users.ask("leave", user))
 
 

@@ -140,7 +140,8 @@ class Users:
                 case "source":
                     self.sources.setdefault(number, []).append(message["state"])
                 case event:
-                    if answer := self._answers.pop((event, number), None):
+                    answer = self._answers.pop((event, number), None)
+                    if answer and not answer.done():  # nobody waits any more
                         answer.set_result(message)
 
 
@@ -201,8 +202,10 @@ class _Process:
             servers = [self.server(server) for server in message["servers"]]
             await native.connect_p2p(number, servers, message["versions"], message["p2p"], None)
             self.start(f"signals {number}", self.deliver(number))
-            await self.connected[number].wait()
-            await asyncio.sleep(0.1)
+            with contextlib.suppress(TimeoutError):  # the next one's turn must come
+                async with asyncio.timeout(5):
+                    await self.connected[number].wait()
+                    await asyncio.sleep(0.1)
         if message["hz"] is not None:
             self.said[number] = tone(message["hz"], 1.0, rate_hz), 0
 
