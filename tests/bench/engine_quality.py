@@ -53,11 +53,18 @@ def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float
     found: list[float] = []
     best = likeness.max(initial=1.0)
     while likeness.size and likeness.max() > best / 2:
-        at = int(likeness.argmax())
-        piece = np.concatenate((silence, heard[at * hop : at * hop + len(said)], silence))
+        at = max(0, int(likeness.argmax()) - 1)
+        begins = at * hop + _offset(heard[at * hop :], said, 2 * hop)
+        piece = np.concatenate((silence, heard[begins : begins + len(said)], silence))
         found.append(float(pesq(rate_hz, reference, piece, "nb" if rate_hz == 8000 else "wb")))
         likeness[max(0, at - len(said_level) // 2) : at + len(said_level) // 2] = -np.inf
     return found
+
+
+def _offset(heard: Samples, said: Samples, most: int) -> int:
+    """How much later a wave fits best."""
+    fits = np.correlate(heard[: len(said) + most].astype(np.float32), said.astype(np.float32), "valid")
+    return int(fits.argmax())
 
 
 def _levels(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
@@ -88,9 +95,10 @@ async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float) -> 
         near, far = [await stack.enter_async_context(Users.open(module)) for module in (subject, NTGCALLS)]
         calls = range(1, _CALLS + 1)
         reflectors = [await stack.enter_async_context(FakeReflector.open(ADDRESS)) for _ in calls]
-        pause = np.zeros(round(_PAUSE_S * rate_hz), np.int16)
-        said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
         for number, reflector in zip(calls, reflectors, strict=True):
+            # Where in its packet a sound begins is worth a tenth: it is another place in each call, each time.
+            pause = np.zeros(round((_PAUSE_S + 0.01 * number) * rate_hz), np.int16)
+            said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
             await _connect(near, far, number, reflector.server(1), rate_hz)
             reflector.loss, reflector.jitter_s = loss, jitter_s
             if subject == OURS:
