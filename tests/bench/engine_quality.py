@@ -34,6 +34,8 @@ _CALLS: Final = 4
 _LEARNT_S: Final = 12.0
 _JUDGED_S: Final = 45.0
 _PAUSE_S: Final = 0.5
+#: Of Telegram's apps, and of ntgcalls.
+_PACKET_MS: Final = 60
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
 #: Share of packets lost, and by how much the others may be late.
 _NETWORKS: Final = [(0.0, 0.0), (0.02, 0.0), (0.05, 0.0), (0.10, 0.0), (0.0, 0.06)]
@@ -80,6 +82,18 @@ def _sentences(rate_hz: int) -> list[Samples]:
     return [said[: len(said) - len(said) % (rate_hz // 10)] for said in sentences]
 
 
+def _loop(rate_hz: int, number: int) -> Samples:
+    """All sentences, to be said over and over; where in its packet a sound begins is worth a tenth of PESQ.
+
+    So each time that is another sixth of a packet, from one half or from the other.
+    """
+    sixth = rate_hz * _PACKET_MS // 6000
+    pause = np.zeros(round(_PAUSE_S * rate_hz), np.int16)
+    said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
+    more = np.zeros(-said.size % (6 * sixth) + sixth, np.int16)
+    return np.roll(np.concatenate((said, more)), 3 * sixth * number)
+
+
 async def _connect(near: Users, far: Users, number: int, server: Server, rate_hz: int) -> None:
     key, versions = os.urandom(256), [library_versions()[0]]
     shared: dict[str, Any] = {"versions": versions, "rate_hz": rate_hz, "servers": [server], "p2p_allowed": False}
@@ -96,9 +110,7 @@ async def _between(subject: str, rate_hz: int, loss: float, jitter_s: float) -> 
         calls = range(1, _CALLS + 1)
         reflectors = [await stack.enter_async_context(FakeReflector.open(ADDRESS)) for _ in calls]
         for number, reflector in zip(calls, reflectors, strict=True):
-            # Where in its packet a sound begins is worth a tenth: it is another place in each call, each time.
-            pause = np.zeros(round((_PAUSE_S + 0.01 * number) * rate_hz), np.int16)
-            said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
+            said = _loop(rate_hz, number)
             await _connect(near, far, number, reflector.server(1), rate_hz)
             reflector.loss, reflector.jitter_s = loss, jitter_s
             if subject == OURS:
