@@ -47,26 +47,18 @@ def scores(heard: Samples, said: Samples, rate_hz: int, pesq: Any) -> list[float
 
     They are found by how loud they are from moment to moment: a wave that a receiver stretched is like no other.
     """
-    hop = rate_hz // 200
-    heard_level, said_level = _levels(heard, hop), _levels(said, hop)
+    hop, around = rate_hz // 200, round(_PAUSE_S * rate_hz / 2)
+    reference = np.pad(said, around)
+    heard_level, said_level = _levels(heard, hop), _levels(reference, hop)
     likeness = np.correlate(heard_level, said_level, "valid")
-    silence = np.zeros(rate_hz // 2, np.int16)
-    reference = np.concatenate((silence, said, silence))
     found: list[float] = []
     best = likeness.max(initial=1.0)
     while likeness.size and likeness.max() > best / 2:
-        at = max(0, int(likeness.argmax()) - 1)
-        begins = at * hop + _offset(heard[at * hop :], said, 2 * hop)
-        piece = np.concatenate((silence, heard[begins : begins + len(said)], silence))
+        at = int(likeness.argmax())
+        piece = heard[at * hop : at * hop + len(reference)]
         found.append(float(pesq(rate_hz, reference, piece, "nb" if rate_hz == 8000 else "wb")))
         likeness[max(0, at - len(said_level) // 2) : at + len(said_level) // 2] = -np.inf
     return found
-
-
-def _offset(heard: Samples, said: Samples, most: int) -> int:
-    """How much later a wave fits best."""
-    fits = np.correlate(heard[: len(said) + most].astype(np.float32), said.astype(np.float32), "valid")
-    return int(fits.argmax())
 
 
 def _levels(samples: Samples, hop: int) -> npt.NDArray[np.float32]:
