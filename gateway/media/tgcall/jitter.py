@@ -304,8 +304,7 @@ class JitterBuffer:
             return self._wait(packet.timestamp - at)
         self._next += 1
         self._rests = len(packet.payload) <= LONGEST_REST
-        if self._lost_at:
-            self._heed_loss(packet)
+        self._heed_loss(packet)
         self._append(self._decoder.decode(packet.payload), packet.timestamp)
         self._end = packet.timestamp + packet.ticks
         return True
@@ -333,7 +332,7 @@ class JitterBuffer:
 
     def _heed_loss(self, packet: _Packet) -> None:
         """Wait for redundancy while packets are lost; as long as the longest, for coders change how much they send."""
-        if self._next - self._lost_at[-1] > LOSS_MEMORY_PACKETS:
+        if not self._lost_at or self._next - self._lost_at[-1] > LOSS_MEMORY_PACKETS:
             self._forget_loss()
         elif len(self._lost_at) > 1 and self._next - self._lost_at[0] <= LOSS_MEMORY_PACKETS:
             self._redundancy_s = max(self._redundancy_s, packet.restores / RTP_CLOCK_HZ)

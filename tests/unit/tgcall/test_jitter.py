@@ -199,6 +199,13 @@ def test_packet_that_comes_very_late_is_not_taken_for_lost() -> None:
     assert max(run.delays_ms) < 40
 
 
+def test_delay_comes_down_again_when_all_that_was_lost_has_come_late() -> None:
+    run = play(20.0, lambda n: {100: 1.5, 110: 1.2}.get(n, 0.03), packet_ms=60)
+    assert run.buffer.lost == 0
+    assert run.buffer.late == 2
+    assert run.delays_ms[-1] < 30
+
+
 def test_delay_comes_down_again_when_the_loss_ends() -> None:
     dice = random.Random(7)
     run = play(80.0, lambda n: None if n < 400 and dice.random() < 0.1 else 0.03, packet_ms=60)
