@@ -19,6 +19,8 @@ from tests.integration.tgcall.peer import Samples, Users
 
 OURS: Final = "tests.bench._engine_subject"
 NTGCALLS: Final = "tests.integration.tgcall.peer"
+#: Telegram's apps, and ntgcalls, put so much into a packet: the first of it waits for the last.
+USERS_PACKET_MS: Final = 60
 
 _SPEECH = Path(gateway.sandbox.__file__).parent / "speech" / "telegram.wav"
 _PACKET_TICKS: Final = 2880

@@ -18,7 +18,7 @@ import structlog
 from gateway.media.tgcall import library_versions
 from tests.integration.tgcall.peer import Samples, Users
 
-from ._engine_users import NTGCALLS, OURS
+from ._engine_users import NTGCALLS, OURS, USERS_PACKET_MS
 
 Row = dict[str, Any]
 
@@ -26,8 +26,6 @@ Row = dict[str, Any]
 _USER_HZ: Final = 16_000
 _CALLS: Final = 4
 _CLICKS_S: Final = 14.0
-#: Telegram's apps, and ntgcalls, put so much into a packet: the first of it waits for the last.
-_USERS_PACKET_MS: Final = 60.0
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
 
 
@@ -103,7 +101,7 @@ async def _between(subject: str, rate_hz: int) -> list[Row]:
         for way, delays in (
             ("to Telegram", to_telegram),
             ("from Telegram", from_telegram),
-            ("from Telegram, beyond the user's packet", [delay - _USERS_PACKET_MS for delay in from_telegram]),
+            ("from Telegram, beyond the user's packet", [delay - USERS_PACKET_MS for delay in from_telegram]),
         ):
             p50, p95 = np.percentile(delays, [50, 95]) if delays else (float("nan"), float("nan"))
             for at, value in (("p50", p50), ("p95", p95)):

@@ -25,7 +25,7 @@ from gateway.sandbox.network import ADDRESS
 from tests.integration.tgcall.peer import Samples, Users
 from tests.integration.tgcall.relays import FakeReflector
 
-from ._engine_users import NTGCALLS, OURS
+from ._engine_users import NTGCALLS, OURS, USERS_PACKET_MS
 
 Row = dict[str, Any]
 
@@ -34,8 +34,6 @@ _CALLS: Final = 4
 _LEARNT_S: Final = 12.0
 _JUDGED_S: Final = 45.0
 _PAUSE_S: Final = 0.5
-#: Of Telegram's apps, and of ntgcalls.
-_PACKET_MS: Final = 60
 _NAMES: Final = {OURS: "tgcall", NTGCALLS: "ntgcalls"}
 #: Share of packets lost, and by how much the others may be late.
 _NETWORKS: Final = [(0.0, 0.0), (0.02, 0.0), (0.05, 0.0), (0.10, 0.0), (0.0, 0.06)]
@@ -79,7 +77,7 @@ def _loop(rate_hz: int, number: int) -> Samples:
 
     So each time that is another sixth of a packet, from one half or from the other.
     """
-    sixth = rate_hz * _PACKET_MS // 6000
+    sixth = rate_hz * USERS_PACKET_MS // 6000
     pause = np.zeros(round(_PAUSE_S * rate_hz), np.int16)
     said = np.concatenate([part for sentence in _sentences(rate_hz) for part in (sentence, pause)])
     more = np.zeros(-said.size % (6 * sixth) + sixth, np.int16)

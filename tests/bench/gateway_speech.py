@@ -30,6 +30,7 @@ from gateway.sandbox.phone.sound import rate_of
 from gateway.sandbox.robots import Robot
 
 from . import media_worker
+from ._engine_users import USERS_PACKET_MS
 from ._gateway_wire import Datagram, Ways, listening, may_listen, ways
 from ._gateway_world import Row, Served, load, serving
 
@@ -38,8 +39,6 @@ CODECS: Final = ("ulaw", "g722")
 _USER_HZ: Final = 16000
 #: Before the first sentence and between sentences: nothing of one is in the recording of the next.
 _PAUSE_S: Final = 0.8
-#: Telegram's apps, and ntgcalls, put so much into a packet: the first of it waits for the last.
-_USERS_PACKET_MS: Final = 60.0
 
 #: Two codecs in a row leave well above 0.7 of the telephone band's waveform; other speech reaches 0.3.
 _HEARD: Final = 0.5
@@ -186,8 +185,8 @@ def _delays(to_telegram: Way, to_sip: Way, hops: Ways) -> list[Row]:
     note(to_telegram, "Asterisk", *out)
     note(to_telegram, "worker and engine", *worker)
     note(to_telegram, "user's app", ("p50", to_telegram.delay_ms - out[0][1] - worker[0][1]))
-    note(to_sip, "user's packet", ("p50", _USERS_PACKET_MS))
-    note(to_sip, "engine and worker", ("p50", to_sip.delay_ms - _USERS_PACKET_MS - back[0][1]))
+    note(to_sip, "user's packet", ("p50", USERS_PACKET_MS))
+    note(to_sip, "engine and worker", ("p50", to_sip.delay_ms - USERS_PACKET_MS - back[0][1]))
     note(to_sip, "Asterisk", *back)
     return rows
 
